@@ -1,1 +1,84 @@
-//! (to come)
+//! Protocol knowledge, one folder a protocol. An adapter reads no clock, draws no randomness of its own and opens no
+//! connection: time comes with the exchange, the way to the provider is a trait.
+//!
+//! The stages run in a fixed order, driven by `proxy`: `classify` (unknown is refused), `verify` (the client's own
+//! signature), the policy's verdict, `perform`. `refuse` words an error in the protocol's own form.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Response, request};
+
+use crate::body::{Plain, Released};
+use crate::error::Refusal;
+use crate::policy::{Class, Verdict};
+use crate::telemetry::RequestId;
+
+/// What a request asks for.
+pub struct Operation {
+    /// The protocol's own name (`PutObject`); goes to the log.
+    pub name: &'static str,
+    pub class: Class,
+    /// What the adapter learned while classifying; its own.
+    pub detail: Box<dyn Any + Send + Sync>,
+}
+
+/// Who asks, as proven by the client's signature.
+pub struct Subject {
+    /// The credential's public name; goes to the log.
+    pub principal: Arc<str>,
+    /// What the adapter learned while verifying; its own.
+    pub proof: Box<dyn Any + Send + Sync>,
+}
+
+/// One request on its way: what the layers below can't know.
+#[derive(Debug, Clone, Copy)]
+pub struct Exchange {
+    pub request_id: RequestId,
+    pub now: SystemTime,
+}
+
+/// What an error answer may name.
+#[derive(Debug, Clone, Copy)]
+pub struct RefusedRequest<'a> {
+    pub request_id: RequestId,
+    pub method: &'a http::Method,
+    /// The raw path, without the query.
+    pub path: &'a str,
+}
+
+#[async_trait]
+pub trait Adapter: Send + Sync {
+    /// # Errors
+    /// Whatever the adapter does not know is refused.
+    fn classify(&self, head: &request::Parts) -> Result<Operation, Refusal>;
+
+    /// # Errors
+    /// The client's signature or credential is missing, wrong or expired.
+    fn verify(
+        &self,
+        operation: &Operation,
+        head: &request::Parts,
+        now: SystemTime,
+    ) -> Result<Subject, Refusal>;
+
+    /// Does what was asked, within the verdict.
+    ///
+    /// # Errors
+    /// Anything that fails before the answer's head stands; later failures abort the body.
+    async fn perform(
+        &self,
+        exchange: &Exchange,
+        verdict: Verdict,
+        operation: Operation,
+        subject: Subject,
+        head: request::Parts,
+        body: Plain,
+    ) -> Result<Response<Released>, Refusal>;
+
+    /// The refusal in the protocol's own form. A HEAD request's answer has no body.
+    fn refuse(&self, refusal: &Refusal, request: &RefusedRequest<'_>) -> Response<Bytes>;
+}

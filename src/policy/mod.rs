@@ -72,9 +72,21 @@ mod tests {
     #[test]
     fn a_group_passes_only_when_named() {
         let policy = Policy::new(vec!["tagging".into()]);
-        assert!(matches!(policy.decide(Class::ByPolicy("tagging")), Verdict::Relay(_)));
-        assert!(matches!(policy.decide(Class::ByPolicy("acl")), Verdict::Refuse(_)));
-        assert!(matches!(policy.decide(Class::Deny("no")), Verdict::Refuse(_)));
-        assert!(matches!(policy.decide(Class::Transform), Verdict::Protect(_)));
+        assert!(matches!(
+            policy.decide(Class::ByPolicy("tagging")),
+            Verdict::Relay(_)
+        ));
+        assert!(matches!(
+            policy.decide(Class::ByPolicy("acl")),
+            Verdict::Refuse(_)
+        ));
+        assert!(matches!(
+            policy.decide(Class::Deny("no")),
+            Verdict::Refuse(_)
+        ));
+        assert!(matches!(
+            policy.decide(Class::Transform),
+            Verdict::Protect(_)
+        ));
     }
 }

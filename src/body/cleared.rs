@@ -1,0 +1,171 @@
+//! What a client sends, and what may go to the provider.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Empty, Full};
+
+use super::{Chunks, Fault, FaultSlot};
+use crate::policy::{DocumentPermit, RelayPermit};
+
+/// The client's body: plaintext. It has no `Debug` and is no upstream body.
+///
+/// ```compile_fail,E0277
+/// fn upstream_body<B: http_body::Body>(_: B) {}
+/// fn leak(plain: sceau::body::Plain) {
+///     upstream_body(plain);
+/// }
+/// ```
+pub struct Plain {
+    chunks: Chunks,
+    faults: FaultSlot,
+}
+
+impl Plain {
+    pub fn new(chunks: Chunks) -> Self {
+        Self {
+            chunks,
+            faults: FaultSlot::default(),
+        }
+    }
+
+    pub fn empty() -> Self {
+        Self::new(Box::pin(Empty::new().map_err(|never| match never {})))
+    }
+
+    /// Where the refusal is found that broke this body.
+    pub fn faults(&self) -> FaultSlot {
+        self.faults.clone()
+    }
+
+    /// Puts a stage in between that keeps the bytes plain: a decoder of a transfer encoding, a digest check.
+    #[must_use]
+    pub fn through(self, stage: impl FnOnce(Chunks, FaultSlot) -> Chunks) -> Self {
+        Self {
+            chunks: stage(self.chunks, self.faults.clone()),
+            faults: self.faults,
+        }
+    }
+
+    /// The whole body in memory; for documents that the gateway reads itself (a list of parts).
+    ///
+    /// # Errors
+    /// `TOO_LARGE` beyond `limit` bytes, or what broke the stream.
+    pub async fn collect(mut self, limit: usize) -> Result<Vec<u8>, crate::error::Refusal> {
+        collect(&mut self.chunks, limit, &self.faults).await
+    }
+
+    pub(super) fn into_chunks(self) -> Chunks {
+        self.chunks
+    }
+}
+
+pub(super) async fn collect(
+    chunks: &mut Chunks,
+    limit: usize,
+    faults: &FaultSlot,
+) -> Result<Vec<u8>, crate::error::Refusal> {
+    use crate::error::{Refusal, TOO_LARGE};
+    let mut whole = Vec::new();
+    while let Some(frame) = chunks.frame().await {
+        let frame = frame.map_err(|fault| {
+            faults
+                .take()
+                .unwrap_or_else(|| Refusal::new(fault.code).message(fault.detail))
+        })?;
+        if let Ok(data) = frame.into_data() {
+            if whole.len() + data.len() > limit {
+                return Err(Refusal::new(&TOO_LARGE));
+            }
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(whole)
+}
+
+/// The bytes behind a [`Cleared`] body. Made by its constructors alone.
+pub struct Outbound(Chunks);
+
+/// A body that may go to the provider: sealed, or released by a permit that `policy` alone can make.
+///
+/// Plaintext does not convert into it:
+///
+/// ```compile_fail,E0308
+/// use sceau::body::{Cleared, Outbound, Plain};
+/// fn leak(plain: Plain) -> Cleared<Outbound> {
+///     Cleared::sealed(plain)
+/// }
+/// ```
+///
+/// nor do bytes without a permit:
+///
+/// ```compile_fail,E0423
+/// use sceau::body::Cleared;
+/// fn leak(bytes: bytes::Bytes) -> Cleared<bytes::Bytes> {
+///     Cleared(bytes)
+/// }
+/// ```
+///
+/// With a permit it compiles, which shows that the two above fail for the reason they name:
+///
+/// ```
+/// use sceau::body::{Cleared, Outbound, Plain};
+/// use sceau::policy::RelayPermit;
+/// fn relay(plain: Plain, permit: &RelayPermit) -> Cleared<Outbound> {
+///     Cleared::relayed(plain, permit)
+/// }
+/// ```
+pub struct Cleared<B>(B);
+
+impl Cleared<Outbound> {
+    /// The client's own body, which the policy lets pass.
+    pub fn relayed(body: Plain, _permit: &RelayPermit) -> Self {
+        Self(Outbound(body.into_chunks()))
+    }
+
+    /// A document that the gateway wrote.
+    pub fn document(bytes: impl Into<Bytes>, _permit: &DocumentPermit) -> Self {
+        Self::full(bytes.into())
+    }
+
+    pub fn empty() -> Self {
+        Self(Outbound(Box::pin(
+            Empty::new().map_err(|never| match never {}),
+        )))
+    }
+
+    fn full(bytes: Bytes) -> Self {
+        Self(Outbound(Box::pin(
+            Full::new(bytes).map_err(|never| match never {}),
+        )))
+    }
+}
+
+impl Body for Cleared<Outbound> {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        self.0.0.as_mut().poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.0.size_hint()
+    }
+}
+
+impl<B> fmt::Debug for Cleared<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cleared(..)")
+    }
+}

@@ -1,0 +1,87 @@
+//! What the provider answers, and what a client may be given.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Empty, Full};
+
+use super::cleared::collect;
+use super::{Chunks, Fault, FaultSlot};
+use crate::error::Refusal;
+use crate::policy::RelayPermit;
+
+/// The provider's answer: not to be trusted, not a body for the client.
+///
+/// ```compile_fail,E0277
+/// fn client_body<B: http_body::Body>(_: B) {}
+/// fn release(sealed: sceau::body::Sealed) {
+///     client_body(sealed);
+/// }
+/// ```
+pub struct Sealed(Chunks);
+
+impl Sealed {
+    pub fn new(chunks: Chunks) -> Self {
+        Self(chunks)
+    }
+
+    /// The whole answer in memory; for documents that the gateway reads itself (a listing, an error, a trailer).
+    ///
+    /// # Errors
+    /// `TOO_LARGE` beyond `limit` bytes, or what broke the stream.
+    pub async fn collect(mut self, limit: usize) -> Result<Vec<u8>, Refusal> {
+        collect(&mut self.0, limit, &FaultSlot::default()).await
+    }
+
+    pub(super) fn into_chunks(self) -> Chunks {
+        self.0
+    }
+}
+
+/// A body that may go to the client: opened, written by the gateway, or released by a permit.
+pub struct Released(Chunks);
+
+impl Released {
+    /// A document that the gateway wrote: a listing with its sizes mapped, an error.
+    pub fn document(bytes: impl Into<Bytes>) -> Self {
+        Self(Box::pin(
+            Full::new(bytes.into()).map_err(|never| match never {}),
+        ))
+    }
+
+    /// A document that the gateway writes over time (white space that keeps a long answer alive).
+    pub fn written(chunks: Chunks) -> Self {
+        Self(chunks)
+    }
+
+    /// The provider's answer as it is, which the policy lets pass.
+    pub fn relayed(body: Sealed, _permit: &RelayPermit) -> Self {
+        Self(body.0)
+    }
+
+    pub fn empty() -> Self {
+        Self(Box::pin(Empty::new().map_err(|never| match never {})))
+    }
+}
+
+impl Body for Released {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        self.0.as_mut().poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
