@@ -1,0 +1,102 @@
+//! The one thread that writes: whatever waits is committed together, so that one sync serves many
+//! callers, and nobody is answered before the commit.
+
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::StateError;
+
+/// Callers beyond this wait for their turn.
+const QUEUE: usize = 1024;
+/// Writes in one commit.
+const BATCH: usize = 256;
+
+type Settle = Box<dyn FnOnce(Result<(), StateError>) + Send>;
+type Job = Box<dyn FnOnce(Result<&Connection, StateError>) -> Settle + Send>;
+
+/// A handle on the writing thread, which ends with the handle.
+pub(super) struct Writer {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> Result<Self, StateError> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("state-writer".into())
+            .spawn(move || serve(&connection, queue))?;
+        Ok(Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+        })
+    }
+
+    /// Runs one statement's worth of work; returns once it is committed and synced.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let done = connection.and_then(|connection| Ok(work(connection)?));
+            Box::new(move |committed| {
+                let outcome = done.and_then(|value| committed.map(|()| value));
+                // a caller that went away needs no answer
+                reply.send(outcome).ok();
+            })
+        });
+        let jobs = self.jobs.as_ref().ok_or(StateError::Stopped)?;
+        jobs.send(job).await.map_err(|_| StateError::Stopped)?;
+        answer.await.map_err(|_| StateError::Stopped)?
+    }
+}
+
+impl Drop for Writer {
+    /// Waits for the writes in flight, so that the database is closed when its owner is gone.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // a panic in the thread has already answered its callers with `Stopped`
+            thread.join().ok();
+        }
+    }
+}
+
+fn serve(connection: &Connection, mut queue: mpsc::Receiver<Job>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(first) = queue.blocking_recv() {
+        batch.push(first);
+        while batch.len() < BATCH {
+            let Ok(next) = queue.try_recv() else { break };
+            batch.push(next);
+        }
+        commit(connection, batch.drain(..));
+    }
+}
+
+fn commit(connection: &Connection, jobs: impl Iterator<Item = Job>) {
+    let mut usable = connection
+        .execute_batch("BEGIN IMMEDIATE")
+        .map_err(StateError::from);
+    let mut settles = Vec::new();
+    for job in jobs {
+        settles.push(job(usable.clone().map(|()| connection)));
+        // some failures (a full disk, say) end the whole transaction: then nothing of it stands
+        if usable.is_ok() && connection.is_autocommit() {
+            usable = Err(StateError::Io(
+                "the transaction was rolled back".to_string(),
+            ));
+        }
+    }
+    let committed = usable.and_then(|()| Ok(connection.execute_batch("COMMIT")?));
+    if committed.is_err() && !connection.is_autocommit() {
+        // if this fails too, the next BEGIN says so
+        connection.execute_batch("ROLLBACK").ok();
+    }
+    for settle in settles {
+        settle(committed.clone());
+    }
+}
