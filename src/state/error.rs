@@ -106,7 +106,7 @@ mod tests {
             None,
         );
         assert_eq!(StateError::from(full), StateError::DiskFull);
-        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let full = std::fs::write("/dev/full", b"x").unwrap_err();
         assert_eq!(StateError::from(full), StateError::DiskFull);
     }
 

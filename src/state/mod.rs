@@ -8,15 +8,24 @@
 //! disk can still delete a row or bring back an older version of it.
 
 mod error;
+mod quota;
 mod settings;
+mod spool;
+mod spool_reader;
 mod sqlite;
+mod value;
+mod vault;
 mod writer;
 
 use async_trait::async_trait;
 
 pub use error::StateError;
 pub use settings::Settings;
+pub use spool::{SealedBytes, Spool, SpoolReceipt, SpoolWriter, SweptSpools};
+pub use spool_reader::SpoolReader;
 pub use sqlite::SqliteState;
+pub use value::SessionId;
+pub use vault::{Component, RowKey, SessionLookup, Vault};
 
 /// The kinds of row. The number is what the database stores; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

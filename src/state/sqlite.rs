@@ -468,7 +468,7 @@ mod tests {
         let state = Arc::new(SqliteState::open(directory.path()).unwrap());
         let keys: Vec<Vec<u8>> = (0..1000u32).map(|n| n.to_be_bytes().to_vec()).collect();
         let mut writes = tokio::task::JoinSet::new();
-        for key in keys.iter().filter(|key| key[3] % 2 == 0).cloned() {
+        for key in keys.clone().into_iter().filter(|key| key[3] % 2 == 0) {
             let state = Arc::clone(&state);
             writes.spawn(async move { state.put(Table::Alias, &key, &key, None).await });
         }
