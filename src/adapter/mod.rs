@@ -4,6 +4,8 @@
 //! The stages run in a fixed order, driven by `proxy`: `classify` (unknown is refused), `verify` (the client's own
 //! signature), the policy's verdict, `perform`. `refuse` words an error in the protocol's own form.
 
+pub mod s3;
+
 use std::any::Any;
 use std::sync::Arc;
 use std::time::SystemTime;
