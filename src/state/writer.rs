@@ -100,3 +100,46 @@ fn commit(connection: &Connection, jobs: impl Iterator<Item = Job>) {
         settle(committed.clone());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_commit_that_fails_is_answered_as_one() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(
+            "PRAGMA foreign_keys = ON; CREATE TABLE parent (id INTEGER PRIMARY KEY);
+             CREATE TABLE child (id INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED);",
+        )
+        .unwrap();
+        let writer = Writer::start(db).unwrap();
+        let insert =
+            |id: i64| writer.run(move |db| db.execute("INSERT INTO child (id) VALUES (?1)", [id]));
+        let refused = insert(1).await.unwrap_err();
+        assert_eq!(refused.name(), "state-io");
+        let parent = writer.run(|db| db.execute("INSERT INTO parent (id) VALUES (2)", []));
+        parent.await.unwrap();
+        insert(2).await.unwrap();
+        let count = |db: &Connection| {
+            db.query_row("SELECT count(*) FROM child", [], |row| row.get::<_, i64>(0))
+        };
+        assert_eq!(writer.run(count).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_stays_is_named_and_later_writes_succeed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE t (a)").unwrap();
+        let db = Connection::open(&path).unwrap();
+        db.busy_timeout(std::time::Duration::ZERO).unwrap();
+        let writer = Writer::start(db).unwrap();
+        let insert = || writer.run(|db| db.execute("INSERT INTO t VALUES (1)", []));
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert_eq!(insert().await, Err(StateError::Locked));
+        other.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(insert().await, Ok(1));
+    }
+}
