@@ -55,6 +55,7 @@ codes! {
     UPSTREAM_OUTCOME_UNKNOWN = "upstream-outcome-unknown", 502, Upstream, "The provider broke off after the request went out; whether it took effect is not known.";
     UPSTREAM_INVALID = "upstream-invalid", 502, Upstream, "The provider's answer is malformed.";
     UPSTREAM_REFUSED = "upstream-refused", 502, Upstream, "The provider refused the gateway's own credential or request.";
+    PROVIDER_ERROR = "provider-error", 502, Upstream, "The provider answered an error, which is passed on.";
     OBJECT_UNSEALED = "object-unsealed", 502, Upstream, "The stored object was not sealed by this gateway's service.";
     OBJECT_DAMAGED = "object-damaged", 502, Upstream, "The stored object failed authentication; nothing of it is released.";
     OBJECT_SUBSTITUTED = "object-substituted", 502, Upstream, "The stored object is not the one that belongs at this place.";

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 
-use super::{Chunks, Fault, FaultSlot};
+use super::{Chunks, Fault, FaultSlot, SealBody};
 use crate::policy::{DocumentPermit, RelayPermit};
+use crate::seal::SealedBytes;
 
 /// The client's body: plaintext. It has no `Debug` and is no upstream body.
 ///
@@ -121,6 +122,16 @@ pub struct Outbound(Chunks);
 pub struct Cleared<B>(B);
 
 impl Cleared<Outbound> {
+    /// Ciphertext as it streams.
+    pub fn sealed(body: SealBody) -> Self {
+        Self(Outbound(Box::pin(body)))
+    }
+
+    /// Ciphertext that was sealed before: a spooled part, a trailer.
+    pub fn sealed_bytes(bytes: SealedBytes) -> Self {
+        Self::full(bytes.into_bytes())
+    }
+
     /// The client's own body, which the policy lets pass.
     pub fn relayed(body: Plain, _permit: &RelayPermit) -> Self {
         Self(Outbound(body.into_chunks()))

@@ -7,7 +7,9 @@
 //! - [`Released`]: the only body that a client is given.
 
 mod cleared;
+mod open;
 mod released;
+mod seal;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +22,9 @@ use bytes::Bytes;
 use crate::error::{Code, Refusal};
 
 pub use cleared::{Cleared, Outbound, Plain};
+pub use open::OpenBody;
 pub use released::{Released, Sealed};
+pub use seal::{SealBody, SealPlan, Tail};
 
 /// A stream of bytes whose error is a [`Fault`]. It ends cleanly only by its own end, never by a dropped producer.
 pub type Chunks = Pin<Box<dyn http_body::Body<Data = Bytes, Error = Fault> + Send>>;

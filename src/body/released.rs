@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 
 use super::cleared::collect;
-use super::{Chunks, Fault, FaultSlot};
+use super::{Chunks, Fault, FaultSlot, OpenBody};
 use crate::error::Refusal;
 use crate::policy::RelayPermit;
 
@@ -44,6 +44,11 @@ impl Sealed {
 pub struct Released(Chunks);
 
 impl Released {
+    /// Plaintext, each byte authenticated before it is given out.
+    pub fn opened(body: OpenBody) -> Self {
+        Self(Box::pin(body))
+    }
+
     /// A document that the gateway wrote: a listing with its sizes mapped, an error.
     pub fn document(bytes: impl Into<Bytes>) -> Self {
         Self(Box::pin(
