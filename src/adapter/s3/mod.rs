@@ -3,5 +3,7 @@
 pub mod address;
 pub mod error;
 pub mod query;
+pub mod sigv4;
 pub mod table;
+pub mod time;
 pub mod xml;
