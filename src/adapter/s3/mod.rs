@@ -1,6 +1,8 @@
 //! Amazon S3's protocol.
 
 pub mod address;
+pub mod checksum;
+pub mod chunked;
 pub mod error;
 pub mod query;
 pub mod sigv4;
