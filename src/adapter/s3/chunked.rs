@@ -324,7 +324,7 @@ impl ChunkDecoder {
                 Err(bad())
             };
         }
-        let expected = self.expected.iter().any(|known| *known == name);
+        let expected = self.expected.contains(&name);
         if !expected || self.trailers_signed || self.gap || self.trailers.get(&name).is_some() {
             return Err(bad());
         }
