@@ -39,7 +39,7 @@ impl<const N: usize> fmt::Debug for Secret<N> {
 }
 
 /// A secret of any length: passphrases, credentials, private keys in their wire form.
-#[derive(Zeroize, ZeroizeOnDrop)]
+#[derive(Default, Zeroize, ZeroizeOnDrop)]
 pub struct SecretBytes(Vec<u8>);
 
 impl SecretBytes {

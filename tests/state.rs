@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
+use sceau::seal::SealedBytes;
 use sceau::secret::Secret;
 use sceau::state::{
-    Component, Inserted, SealedBytes, SessionId, SessionLookup, Settings, Spool, SqliteState,
-    State, StateError, Table, Vault,
+    Component, Inserted, SessionId, SessionLookup, Settings, Spool, SqliteState, State, StateError,
+    Table, Vault,
 };
 use tokio::task::JoinSet;
 
@@ -239,7 +240,7 @@ async fn the_disk_shows_no_name_no_value_and_no_secret() {
     }
     let spool = Spool::open(&settings).unwrap();
     let mut writer = spool.create(BUCKET, "PLANTEDTENANT").await.unwrap();
-    let sealed = SealedBytes::from_seal(vec![7; 9].into());
+    let sealed = SealedBytes::from_seal(vec![7; 9]);
     writer.write(sealed).await.unwrap();
     assert_eq!(found(directory.path(), &markers), Vec::<String>::new());
     writer.finish().await.unwrap();

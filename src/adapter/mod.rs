@@ -84,3 +84,11 @@ pub trait Adapter: Send + Sync {
     /// The refusal in the protocol's own form. A HEAD request's answer has no body.
     fn refuse(&self, refusal: &Refusal, request: &RefusedRequest<'_>) -> Response<Bytes>;
 }
+
+/// The host that a request names: HTTP/2's authority, or the `Host` field (`proxy` has checked that they agree).
+pub(crate) fn authority(head: &request::Parts) -> Option<&str> {
+    match head.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => head.headers.get(http::header::HOST)?.to_str().ok(),
+    }
+}

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 
-use super::{Chunks, Fault, FaultSlot, SealBody};
+use super::{Chunks, Fault, FaultSlot, OpenBody, SealBody, SealedTail};
 use crate::policy::{DocumentPermit, RelayPermit};
 use crate::seal::SealedBytes;
 
@@ -35,6 +35,23 @@ impl Plain {
 
     pub fn empty() -> Self {
         Self::new(Box::pin(Empty::new().map_err(|never| match never {})))
+    }
+
+    /// Plaintext that is in memory already.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::new(Box::pin(
+            Full::new(bytes.into()).map_err(|never| match never {}),
+        ))
+    }
+
+    /// Plaintext that the gateway opened itself, to be sealed anew (a copied part).
+    pub fn opened(body: OpenBody) -> Self {
+        Self::new(Box::pin(body))
+    }
+
+    /// Whether there is no body at all.
+    pub fn is_end_stream(&self) -> bool {
+        self.chunks.is_end_stream()
     }
 
     /// Where the refusal is found that broke this body.
@@ -130,6 +147,11 @@ impl Cleared<Outbound> {
     /// Ciphertext that was sealed before: a spooled part, a trailer.
     pub fn sealed_bytes(bytes: SealedBytes) -> Self {
         Self::full(bytes.into_bytes())
+    }
+
+    /// The end of a multi-run object.
+    pub fn sealed_tail(tail: SealedTail) -> Self {
+        Self(Outbound(Box::pin(tail)))
     }
 
     /// The client's own body, which the policy lets pass.

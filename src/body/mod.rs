@@ -10,6 +10,7 @@ mod cleared;
 mod open;
 mod released;
 mod seal;
+mod tail;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,6 +26,7 @@ pub use cleared::{Cleared, Outbound, Plain};
 pub use open::OpenBody;
 pub use released::{Released, Sealed};
 pub use seal::{SealBody, SealPlan, Tail};
+pub use tail::SealedTail;
 
 /// A stream of bytes whose error is a [`Fault`]. It ends cleanly only by its own end, never by a dropped producer.
 pub type Chunks = Pin<Box<dyn http_body::Body<Data = Bytes, Error = Fault> + Send>>;

@@ -108,3 +108,12 @@ pub trait KeyLookup: Send + Sync {
     /// The epoch is not known, or its key can't be opened now.
     fn epoch(&self, short: EpochShort) -> Result<Arc<EpochKeys>, LookupError>;
 }
+
+/// The epoch that a writer seals under, and every other one for reading; of one tenant, service and namespace.
+pub trait Epochs: KeyLookup {
+    /// The present epoch. Its record is durable before this returns.
+    ///
+    /// # Errors
+    /// No epoch can be had: nothing may be sealed.
+    fn current(&self) -> Result<Arc<EpochKeys>, LookupError>;
+}

@@ -16,7 +16,9 @@ use std::fmt;
 use bytes::Bytes;
 
 pub use entropy::{EntropyError, Salt, SaltSource};
-pub use keys::{EpochId, EpochKeys, EpochSecret, EpochShort, KeyLookup, LookupError, subsecret};
+pub use keys::{
+    EpochId, EpochKeys, EpochSecret, EpochShort, Epochs, KeyLookup, LookupError, subsecret,
+};
 
 /// Tenant, service and namespace: bound in every key, so that another ministry's object does not open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,12 +81,12 @@ fn append_component(info: &mut Vec<u8>, bytes: &[u8]) {
 pub struct ObjectId(pub [u8; 16]);
 
 /// Ciphertext that this module made, or that was spooled after it made it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SealedBytes(Bytes);
 
 impl SealedBytes {
-    /// Says that `bytes` are ciphertext. For this crate's sealing and spooling code alone.
-    pub(crate) fn assert_sealed(bytes: impl Into<Bytes>) -> Self {
+    /// Says that `bytes` are ciphertext. Names the place where that must be true; it proves nothing.
+    pub fn from_seal(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
     }
 
@@ -94,6 +96,10 @@ impl SealedBytes {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 
     pub fn into_bytes(self) -> Bytes {

@@ -137,7 +137,7 @@ pub fn seal_trailer(
     out.extend_from_slice(&tag);
     let length = out.len() as u64;
     out.extend_from_slice(&length.to_be_bytes());
-    Ok(SealedBytes::assert_sealed(out))
+    Ok(SealedBytes::from_seal(out))
 }
 
 /// One run of part 0, or parts from 1 up, each greater than the one before.

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 
 pub use error::StateError;
 pub use settings::Settings;
-pub use spool::{SealedBytes, Spool, SpoolReceipt, SpoolWriter, SweptSpools};
+pub use spool::{Spool, SpoolReceipt, SpoolWriter, SweptSpools};
 pub use spool_reader::SpoolReader;
 pub use sqlite::SqliteState;
 pub use value::SessionId;
@@ -38,6 +38,8 @@ pub enum Table {
     Complete = 3,
     /// Upstream ETag to client ETag.
     Alias = 4,
+    /// Not a row: a value that a client carries.
+    Handle = 5,
 }
 
 impl Table {
@@ -48,6 +50,7 @@ impl Table {
             Self::Part => "part",
             Self::Complete => "complete",
             Self::Alias => "alias",
+            Self::Handle => "handle",
         }
     }
 }

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest;
-use bytes::Bytes;
 
 use super::quota::{Quotas, Usage};
 use super::spool_reader::SpoolReader;
 use super::{Settings, StateError};
+use crate::seal::SealedBytes;
 
 const DIRECTORY: &str = "spool";
 const UNFINISHED: &str = ".tmp";
@@ -23,21 +23,6 @@ const UNFINISHED: &str = ".tmp";
 const GRACE: Duration = Duration::from_secs(60);
 const ID: usize = 16;
 const DIGEST: usize = 32;
-
-/// Bytes that the seal made. The spool writes them as they are: never wrap plaintext.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedBytes(Bytes);
-
-impl SealedBytes {
-    /// To be called where bytes leave the sealing code, and nowhere else.
-    pub fn from_seal(bytes: Bytes) -> Self {
-        Self(bytes)
-    }
-
-    pub fn into_bytes(self) -> Bytes {
-        self.0
-    }
-}
 
 /// Finds a finished spool again and proves that it is the one. Kept in the part's sealed row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -254,11 +239,11 @@ impl SpoolWriter {
     pub async fn write(&mut self, sealed: SealedBytes) -> Result<(), StateError> {
         let (mut file, mut hash) = self.take()?;
         let usage = Arc::clone(&self.unfinished.usage);
-        let length = sealed.0.len() as u64;
+        let length = sealed.len() as u64;
         let written = blocking(move || {
             let reserved = usage.reserve(length)?;
-            file.write_all(&sealed.0)?;
-            hash.update(&sealed.0);
+            file.write_all(sealed.as_bytes())?;
+            hash.update(sealed.as_bytes());
             reserved.used();
             Ok((file, hash))
         });
@@ -381,7 +366,7 @@ mod tests {
     }
 
     fn sealed(bytes: Vec<u8>) -> SealedBytes {
-        SealedBytes::from_seal(bytes.into())
+        SealedBytes::from_seal(bytes)
     }
 
     async fn write(spool: &Spool, upload: &[u8], bytes: &[u8]) -> Result<SpoolReceipt, StateError> {

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::StateError;
-use super::spool::{SealedBytes, SpoolReceipt};
+use super::spool::SpoolReceipt;
+use crate::seal::SealedBytes;
 
 const CHUNK: u64 = 256 << 10;
 

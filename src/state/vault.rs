@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use aws_lc_rs::{hkdf, hmac};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::value::{self, SessionId};
 use super::{Inserted, State, StateError, Table};
@@ -165,6 +167,20 @@ impl Vault {
     /// How many rows there were.
     pub async fn delete_prefix(&self, table: Table, prefix: &RowKey) -> Result<u64, StateError> {
         self.state.delete_prefix(table, &prefix.0).await
+    }
+
+    /// Seals a small value that a client carries and brings back (an upload id), as text safe in URLs. `place` is
+    /// what it belongs to.
+    pub fn seal_handle(&self, place: &[u8], plain: &[u8]) -> Result<String, StateError> {
+        Ok(URL_SAFE_NO_PAD.encode(self.seal(Table::Handle, place, plain)?))
+    }
+
+    /// Opens what [`seal_handle`](Self::seal_handle) made for the same place.
+    pub fn open_handle(&self, place: &[u8], text: &str) -> Result<Vec<u8>, StateError> {
+        let sealed = URL_SAFE_NO_PAD
+            .decode(text)
+            .map_err(|_| StateError::Damaged)?;
+        self.open(Table::Handle, place, sealed)
     }
 
     fn seal(&self, table: Table, key: &[u8], plain: &[u8]) -> Result<Vec<u8>, StateError> {

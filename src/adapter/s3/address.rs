@@ -18,7 +18,7 @@ pub enum Level {
 }
 
 /// A bucket and, for objects, a key. Both decoded; the raw forms are in the request's own path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address {
     bucket: Option<String>,
     key: Option<String>,

@@ -1,0 +1,76 @@
+//! Entity tags. The provider's tag is a digest of ciphertext; a client that is shown 32 hex digits takes them for the
+//! plaintext's MD5 and refuses the object. So `hex32` is shown as `hex32-0` (a form no store makes), reversibly;
+//! tags that hold a dash already pass unchanged, unless the state keeps an alias.
+
+/// What the client is shown for the provider's tag. Both are without quotes.
+pub fn to_client(upstream: &str) -> String {
+    if is_md5(upstream) {
+        format!("{upstream}-0")
+    } else {
+        upstream.to_owned()
+    }
+}
+
+/// The provider's tag that [`to_client`] made this of; a tag of another form passes unchanged.
+pub fn to_upstream(client: &str) -> &str {
+    match client.strip_suffix("-0") {
+        Some(digest) if is_md5(digest) => digest,
+        _ => client,
+    }
+}
+
+/// Whether the tag has the form of a plain MD5, as a single PUT's has.
+pub fn is_md5(tag: &str) -> bool {
+    tag.len() == 32 && tag.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Takes the quotes (and a weak mark) off.
+pub fn unquote(tag: &str) -> &str {
+    let tag = tag.trim();
+    let tag = tag.strip_prefix("W/").unwrap_or(tag);
+    tag.strip_prefix('"')
+        .and_then(|tag| tag.strip_suffix('"'))
+        .unwrap_or(tag)
+}
+
+pub fn quote(tag: &str) -> String {
+    format!("\"{tag}\"")
+}
+
+/// Whether an `If-Match` or `If-None-Match` list names the tag (RFC 9110 section 13.1). Clients may hold either form.
+pub fn listed(list: &str, client: &str) -> bool {
+    list.split(',').any(|item| {
+        let item = unquote(item);
+        item == "*" || item == client || item == to_upstream(client)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MD5: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+    #[test]
+    fn a_plain_md5_is_never_shown() {
+        let shown = to_client(MD5);
+        assert!(shown.contains('-'));
+        assert_eq!(to_upstream(&shown), MD5);
+    }
+
+    #[test]
+    fn other_forms_pass_both_ways() {
+        for tag in ["d41d8cd98f00b204e9800998ecf8427e-12", "abc", "x-0"] {
+            assert_eq!(to_client(tag), tag);
+            assert_eq!(to_upstream(tag), tag);
+        }
+    }
+
+    #[test]
+    fn lists_match_quoted_weak_and_star() {
+        assert!(listed("\"a\", W/\"b\"", "b"));
+        assert!(listed("*", "b"));
+        assert!(!listed("\"a\"", "b"));
+        assert!(listed(&quote(MD5), &to_client(MD5)));
+    }
+}

@@ -1,0 +1,243 @@
+//! Multipart uploads. Each part attempt is a run of its own; the trailer, sealed at Complete, names the runs that
+//! count. What must be remembered between the requests is in the state (`s3-multipart` in `docs/s3.md`); the upload id
+//! that clients hold is sealed and says where the upload is at the provider.
+
+mod complete;
+mod list;
+mod part;
+mod rows;
+
+use http::header::HeaderName;
+use http::{HeaderValue, Method, Response, StatusCode};
+
+use self::rows::{PartRow, UploadRow};
+use super::error::{INVALID_REQUEST, NO_SUCH_UPLOAD, S3Error};
+use super::intake::Declaration;
+use super::meta::Document;
+use super::upstream::{Ask, element};
+use super::write::{CARRIED, answered, document};
+use super::{Call, Place, S3, table, xml};
+use crate::body::Released;
+use crate::error::{INTERNAL, Refusal, UPSTREAM_INVALID};
+use crate::seal::ObjectId;
+use crate::state::{Component, RowKey, StateError, Table};
+
+/// S3's smallest part, but for the last (Amazon S3 User Guide, "Multipart upload limits"). Shorter ones are spooled:
+/// the trailer can only follow a short last part within the same upstream part.
+pub(super) const MIN_PART: u64 = 5 * 1024 * 1024;
+/// The last part number; whatever has it is the last part, and the trailer must go with it.
+pub(super) const LAST_PART: u32 = 10_000;
+/// How long finished and abandoned uploads are remembered.
+const KEPT: u64 = 24 * 3600;
+const UPLOAD_LIFE: u64 = 30 * 24 * 3600;
+const RESULT_LIMIT: usize = 64 * 1024;
+
+/// An upload as its id says.
+struct Upload {
+    /// As the client knows it.
+    id: String,
+    upstream: String,
+    object: ObjectId,
+    place: Place,
+}
+
+impl S3 {
+    /// CreateMultipartUpload.
+    pub(super) async fn create_upload(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<Response<Released>, Refusal> {
+        let place = Place {
+            version: None,
+            ..call.place()
+        };
+        let declared = Declaration::read(call.headers)?;
+        let document = Document {
+            run_header: None,
+            ..document(call)?
+        };
+        let keys = self.current()?;
+        let object = self.object_id(call)?;
+        let mut ask = Ask::object(Method::POST, &place)
+            .query("uploads", "")
+            .copy(call.headers, &CARRIED);
+        self.seal_metadata(call, &keys, &place, object, &document, &mut ask)?;
+        let response = self.ask(call, ask).await?;
+        if response.status() != StatusCode::OK {
+            return Err(self.upstream_refusal(response).await);
+        }
+        let (head, body) = response.into_parts();
+        let text = body.collect(RESULT_LIMIT).await?;
+        let upstream = element(&String::from_utf8_lossy(&text), "UploadId")
+            .filter(|id| !id.is_empty())
+            .ok_or_else(|| {
+                Refusal::new(&UPSTREAM_INVALID).message("The provider gave no upload id.")
+            })?;
+        let mut plain = object.0.to_vec();
+        plain.extend_from_slice(upstream.as_bytes());
+        let id = self.vault.seal_handle(&handle_place(&place), &plain)?;
+        let upload = Upload {
+            id,
+            upstream,
+            object,
+            place,
+        };
+        let row = UploadRow::new(&upload, &declared, call.unix());
+        self.vault
+            .put(
+                Table::Upload,
+                &self.upload_key(&upload.place, &upload.upstream),
+                &row.encode(),
+                Some(call.unix() + UPLOAD_LIFE),
+            )
+            .await?;
+        let mut out = xml::Writer::document();
+        out.root("InitiateMultipartUploadResult");
+        out.element("Bucket", call.address.bucket().unwrap_or_default());
+        out.element("Key", call.address.key().unwrap_or_default());
+        out.element("UploadId", &upload.id);
+        out.close("InitiateMultipartUploadResult");
+        let mut answer = xml_answer(out);
+        answered(&head.headers, answer.headers_mut());
+        declared.write_headers(answer.headers_mut());
+        Ok(answer)
+    }
+
+    /// AbortMultipartUpload. An id whose rows are lost can still be aborted.
+    pub(super) async fn abort_upload(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<Response<Released>, Refusal> {
+        let upload = self.upload(call)?;
+        let ask = Ask::object(Method::DELETE, &upload.place).query("uploadId", &upload.upstream);
+        let response = self.ask(call, ask).await?;
+        if !response.status().is_success() && response.status() != StatusCode::NOT_FOUND {
+            return Err(self.upstream_refusal(response).await);
+        }
+        let gone = response.status() == StatusCode::NOT_FOUND;
+        let known = self.forget(&upload).await?;
+        if gone && !known {
+            return Err(S3Error::new(&NO_SUCH_UPLOAD).into());
+        }
+        let mut answer = Response::new(Released::empty());
+        *answer.status_mut() = StatusCode::NO_CONTENT;
+        Ok(answer)
+    }
+
+    /// The upload that the request's `uploadId` names.
+    fn upload(&self, call: &Call<'_>) -> Result<Upload, Refusal> {
+        let id = table::upload_id(call.query)?;
+        let place = Place {
+            version: None,
+            address: call.address.clone(),
+        };
+        let plain = match self.vault.open_handle(&handle_place(&place), id) {
+            Ok(plain) => plain,
+            Err(StateError::Damaged) => return Err(S3Error::new(&NO_SUCH_UPLOAD).into()),
+            Err(error) => return Err(error.into()),
+        };
+        let (object, upstream) = plain
+            .split_first_chunk::<16>()
+            .ok_or_else(|| Refusal::new(&INTERNAL))?;
+        Ok(Upload {
+            id: id.to_owned(),
+            upstream: String::from_utf8_lossy(upstream).into_owned(),
+            object: ObjectId(*object),
+            place,
+        })
+    }
+
+    fn upload_key(&self, place: &Place, upstream: &str) -> RowKey {
+        let [bucket, _] = place.components();
+        self.vault.key(
+            Table::Upload,
+            &[
+                Component::Name(bucket),
+                Component::Name(upstream.as_bytes()),
+            ],
+        )
+    }
+
+    async fn upload_row(&self, upload: &Upload) -> Result<UploadRow, Refusal> {
+        let key = self.upload_key(&upload.place, &upload.upstream);
+        let row = self.vault.get(Table::Upload, &key).await?;
+        let row = row.ok_or_else(|| Refusal::from(S3Error::new(&NO_SUCH_UPLOAD)))?;
+        UploadRow::decode(&row)
+    }
+
+    fn part_key(&self, upload: &Upload, components: &[Component<'_>]) -> RowKey {
+        let mut all = vec![Component::Name(&upload.object.0)];
+        all.extend_from_slice(components);
+        self.vault.key(Table::Part, &all)
+    }
+
+    /// Every attempt of every part, or of one.
+    async fn part_rows(
+        &self,
+        upload: &Upload,
+        number: Option<u32>,
+    ) -> Result<Vec<PartRow>, Refusal> {
+        const PAGE: usize = 1000;
+        let prefix = match number {
+            Some(number) => self.part_key(upload, &[Component::Order(number.into())]),
+            None => self.part_key(upload, &[]),
+        };
+        let mut rows = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self
+                .vault
+                .scan(Table::Part, &prefix, after.as_ref(), PAGE)
+                .await?;
+            let full = page.len() == PAGE;
+            for (key, value) in page {
+                rows.push(PartRow::decode(&value)?);
+                after = Some(key);
+            }
+            if !full {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Drops an upload's rows and spools; says whether there was an upload.
+    async fn forget(&self, upload: &Upload) -> Result<bool, Refusal> {
+        self.spool
+            .delete_upload(&upload.object.0, self.context.tenant())
+            .await?;
+        self.vault
+            .delete_prefix(Table::Part, &self.part_key(upload, &[]))
+            .await?;
+        let key = self.upload_key(&upload.place, &upload.upstream);
+        Ok(self.vault.delete(Table::Upload, &key).await?)
+    }
+}
+
+/// An upload id belongs to its bucket and key.
+fn handle_place(place: &Place) -> Vec<u8> {
+    let [bucket, key] = place.components();
+    [b"upload\0", bucket, b"/", key].concat()
+}
+
+fn xml_answer(document: xml::Writer) -> Response<Released> {
+    let mut answer = Response::new(Released::document(document.finish()));
+    answer.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/xml"),
+    );
+    answer
+}
+
+/// The upload's object size that a client may declare at Complete.
+fn declared_size(call: &Call<'_>) -> Result<Option<u64>, Refusal> {
+    let name = HeaderName::from_static("x-amz-mp-object-size");
+    match call.headers.get(name) {
+        None => Ok(None),
+        Some(value) => value
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .map(Some)
+            .ok_or_else(|| S3Error::new(&INVALID_REQUEST).into()),
+    }
+}

@@ -1,0 +1,212 @@
+//! UploadPart and UploadPartCopy.
+
+use http::header::ETAG;
+use http::{Method, Response, StatusCode};
+use http_body_util::BodyExt;
+
+use super::rows::PartRow;
+use super::{LAST_PART, MIN_PART, UPLOAD_LIFE, Upload, xml_answer};
+use crate::adapter::s3::copy::source;
+use crate::adapter::s3::error::{ENTITY_TOO_LARGE, INVALID_ARGUMENT, INVALID_RANGE, S3Error};
+use crate::adapter::s3::intake::Intake;
+use crate::adapter::s3::range::{self, Wanted};
+use crate::adapter::s3::upstream::Ask;
+use crate::adapter::s3::write::{set, tag};
+use crate::adapter::s3::{Call, S3, etag, table, time, xml};
+use crate::body::{Cleared, OpenBody, Plain, Released, SealBody, SealPlan, Tail};
+use crate::error::{INTERNAL, Refusal};
+use crate::seal::SealedBytes;
+use crate::seal::layout;
+use crate::seal::run::RunEntry;
+use crate::state::{Component, Table};
+
+impl S3 {
+    /// UploadPart.
+    pub(in crate::adapter::s3) async fn upload_part(
+        &self,
+        call: &Call<'_>,
+        body: Plain,
+    ) -> Result<Response<Released>, Refusal> {
+        let upload = self.upload(call)?;
+        let number = table::part_number(call.query.get("partNumber").unwrap_or_default())?;
+        self.upload_row(&upload).await?;
+        let intake = self.intake(call, body)?;
+        let received = intake.received();
+        let row = self.seal_part(call, &upload, number, intake).await?;
+        let mut answer = Response::new(Released::empty());
+        received.write_headers(answer.headers_mut());
+        set(answer.headers_mut(), ETAG, &etag::quote(&row.client_etag));
+        Ok(answer)
+    }
+
+    /// UploadPartCopy: opened and sealed anew, since a part is a run of its own.
+    pub(in crate::adapter::s3) async fn copy_part(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<Response<Released>, Refusal> {
+        let upload = self.upload(call)?;
+        let number = table::part_number(call.query.get("partNumber").unwrap_or_default())?;
+        self.upload_row(&upload).await?;
+        let place = source(call)?;
+        let facts = self.source_facts(call, &place).await?;
+        let range = match call.text("x-amz-copy-source-range") {
+            None => 0..facts.length,
+            Some(text) => match range::parse(text) {
+                Some(Wanted::Closed(a, b)) if b < facts.length => a..b + 1,
+                Some(Wanted::Closed(..)) => {
+                    return Err(S3Error::with(
+                        &INVALID_RANGE,
+                        "The copy source range exceeds the source's size.",
+                    )
+                    .into());
+                }
+                _ => {
+                    return Err(S3Error::with(
+                        &INVALID_ARGUMENT,
+                        "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
+                    )
+                    .into());
+                }
+            },
+        };
+        let length = range.end - range.start;
+        let plain = if length == 0 {
+            Plain::empty()
+        } else {
+            let reader = self.range_reader(&facts, &range)?;
+            let ask = Ask::get(&place)
+                .range(reader.sealed())
+                .if_match(&facts.upstream_etag);
+            let response = self.ask(call, ask).await?;
+            if response.status() != StatusCode::PARTIAL_CONTENT {
+                return Err(self.upstream_refusal(response).await);
+            }
+            Plain::opened(OpenBody::range(response.into_body(), reader))
+        };
+        let row = self
+            .seal_part(call, &upload, number, Intake::opened(plain, length))
+            .await?;
+        let mut out = xml::Writer::document();
+        out.root("CopyPartResult");
+        out.element("LastModified", &time::extended(call.exchange.now));
+        out.element("ETag", &etag::quote(&row.client_etag));
+        out.close("CopyPartResult");
+        Ok(xml_answer(out))
+    }
+
+    /// Seals a part's bytes as a run, sends or spools it, and remembers the attempt before it is answered.
+    async fn seal_part(
+        &self,
+        call: &Call<'_>,
+        upload: &Upload,
+        number: u32,
+        intake: Intake,
+    ) -> Result<PartRow, Refusal> {
+        let length = intake.length;
+        if layout::run_len(length).is_none_or(|sealed| sealed > self.settings.max_put) {
+            return Err(S3Error::new(&ENTITY_TOO_LARGE).into());
+        }
+        let received = intake.received();
+        let faults = intake.body.faults();
+        let plan = SealPlan {
+            keys: self.current()?,
+            context: self.context.clone(),
+            object: upload.object,
+            part: number,
+            salt: self.salt(call)?,
+            length,
+            tail: Tail::None,
+        };
+        let body = SealBody::new(intake.body, plan)
+            .map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
+        let entry = body.entry();
+        let spooled = length < MIN_PART || number == LAST_PART;
+        let sent = if spooled {
+            self.spool_part(upload, body).await.map(Sent::Spooled)
+        } else {
+            self.send_part(call, upload, number, body)
+                .await
+                .map(Sent::Upstream)
+        };
+        let sent = sent.map_err(|refusal| faults.take().unwrap_or(refusal))?;
+        let entry: &RunEntry = entry.get().ok_or_else(|| {
+            Refusal::new(&INTERNAL).message("The part was answered before it ended.")
+        })?;
+        let md5 = received.md5().map(|md5| md5.hex());
+        let mut row = PartRow::new(entry, String::new(), call.unix());
+        let attempt = match &sent {
+            Sent::Upstream(tag) => {
+                row.upstream_etag = Some(tag.clone());
+                row.client_etag = md5.clone().unwrap_or_else(|| etag::to_client(tag));
+                tag.clone()
+            }
+            Sent::Spooled(receipt) => {
+                row.spooled(receipt);
+                // a tag of its own for each attempt, so that the client's choice at Complete is exact
+                let own = hex::encode(&entry.commitment[..16]);
+                row.client_etag = md5.clone().unwrap_or_else(|| etag::to_client(&own));
+                own
+            }
+        };
+        row.md5 = md5;
+        row.checksum = received
+            .flexible()
+            .map(|value| (value.algorithm().name().to_owned(), value.base64()));
+        let key = self.part_key(
+            upload,
+            &[
+                Component::Order(number.into()),
+                Component::Name(attempt.as_bytes()),
+            ],
+        );
+        self.vault
+            .put(
+                Table::Part,
+                &key,
+                &row.encode(),
+                Some(call.unix() + UPLOAD_LIFE),
+            )
+            .await?;
+        Ok(row)
+    }
+
+    async fn send_part(
+        &self,
+        call: &Call<'_>,
+        upload: &Upload,
+        number: u32,
+        body: SealBody,
+    ) -> Result<String, Refusal> {
+        let ask = Ask::object(Method::PUT, &upload.place)
+            .query("partNumber", &number.to_string())
+            .query("uploadId", &upload.upstream);
+        let response = self.send(call, ask, Cleared::sealed(body)).await?;
+        if response.status() != StatusCode::OK {
+            return Err(self.upstream_refusal(response).await);
+        }
+        Ok(tag(response.headers()))
+    }
+
+    async fn spool_part(
+        &self,
+        upload: &Upload,
+        mut body: SealBody,
+    ) -> Result<crate::state::SpoolReceipt, Refusal> {
+        let mut writer = self
+            .spool
+            .create(&upload.object.0, self.context.tenant())
+            .await?;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|fault| Refusal::new(fault.code).message(fault.detail))?;
+            if let Ok(data) = frame.into_data() {
+                writer.write(SealedBytes::from_seal(data)).await?;
+            }
+        }
+        Ok(writer.finish().await?)
+    }
+}
+
+enum Sent {
+    Upstream(String),
+    Spooled(crate::state::SpoolReceipt),
+}

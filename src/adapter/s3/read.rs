@@ -1,0 +1,390 @@
+//! GET and HEAD: an object's bytes and headers as the client knows them.
+
+use std::ops::Range;
+
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+
+use super::conditions::{self, Outcome};
+use super::error::{
+    INVALID_PART_NUMBER, INVALID_RANGE, INVALID_REQUEST, PRECONDITION_FAILED, S3Error,
+};
+use super::facts::{Facts, Source};
+use super::range::{self, Wanted};
+use super::upstream::Ask;
+use super::{Call, Place, S3, etag, table};
+use crate::body::{OpenBody, Released, Sealed};
+use crate::error::{Refusal, UPSTREAM_INVALID};
+use crate::seal::layout::{HEADER, SEGMENT, TAG};
+use crate::seal::object::ObjectReader;
+use crate::seal::range::{RangeReader, RangeSource};
+
+/// Fields of the provider's answer that pass to the client as they are.
+const PASSED: [&str; 12] = [
+    "last-modified",
+    "x-amz-version-id",
+    "x-amz-delete-marker",
+    "x-amz-storage-class",
+    "x-amz-expiration",
+    "x-amz-restore",
+    "x-amz-archive-status",
+    "x-amz-object-lock-mode",
+    "x-amz-object-lock-retain-until-date",
+    "x-amz-object-lock-legal-hold",
+    "x-amz-tagging-count",
+    "x-amz-server-side-encryption",
+];
+
+/// Query keys that overrule a field of the answer, for this one answer.
+const OVERRULED: [(&str, HeaderName); 6] = [
+    ("response-content-type", CONTENT_TYPE),
+    (
+        "response-content-disposition",
+        http::header::CONTENT_DISPOSITION,
+    ),
+    ("response-content-encoding", http::header::CONTENT_ENCODING),
+    ("response-content-language", http::header::CONTENT_LANGUAGE),
+    ("response-cache-control", http::header::CACHE_CONTROL),
+    ("response-expires", http::header::EXPIRES),
+];
+
+/// Why a read did not succeed.
+enum ReadError {
+    /// The object changed between two requests.
+    Replaced,
+    Refused(Refusal),
+}
+
+impl<E: Into<Refusal>> From<E> for ReadError {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// What the client wants of the object.
+#[derive(Clone, Copy)]
+enum Part {
+    Whole,
+    Range(Wanted),
+    Number(u32),
+}
+
+/// What is answered, once the object is known.
+struct Answer {
+    status: StatusCode,
+    /// Bytes of plaintext, end excluded.
+    range: Range<u64>,
+    /// The number of parts, when one was asked for by number.
+    parts: Option<usize>,
+}
+
+impl S3 {
+    /// GetObject and HeadObject.
+    pub(super) async fn read_object(&self, call: &Call<'_>) -> Result<Response<Released>, Refusal> {
+        // replaced between two requests: once more, from the start (decision 22)
+        for _ in 0..2 {
+            match self.read_once(call).await {
+                Ok(response) => return Ok(response),
+                Err(ReadError::Refused(refusal)) => return Err(refusal),
+                Err(ReadError::Replaced) => {}
+            }
+        }
+        Err(Refusal::new(&UPSTREAM_INVALID).message("The object changes faster than it is read."))
+    }
+
+    async fn read_once(&self, call: &Call<'_>) -> Result<Response<Released>, ReadError> {
+        let part = wanted(call)?;
+        let guess = sealed_guess(part);
+        let get = *call.method == Method::GET && (guess.is_some() || matches!(part, Part::Whole));
+        let place = call.place();
+        let ask = match guess {
+            Some(guess) if get => Ask::get(&place).range(guess),
+            _ if get => Ask::get(&place),
+            _ => Ask::head(&place),
+        };
+        let mut first = self.ask(call, ask).await?;
+        if first.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+            // the guess lay beyond the end; what the object is decides what to say
+            first = self.ask(call, Ask::head(&place)).await?;
+        }
+        if !first.status().is_success() {
+            return Err(self.upstream_refusal(first).await.into());
+        }
+        let (head, body) = first.into_parts();
+        let facts = self.facts(call, &place, &head.headers).await?;
+        match conditions::evaluate(
+            call.headers,
+            &conditions::READ,
+            &facts.client_etag,
+            facts.modified,
+        ) {
+            Outcome::Proceed => {}
+            Outcome::NotModified => return Ok(not_modified(&head.headers, &facts)),
+            Outcome::Failed => return Err(S3Error::new(&PRECONDITION_FAILED).into()),
+        }
+        let answer = settle(part, call, &facts)?;
+        let mut response = Response::new(Released::empty());
+        *response.status_mut() = answer.status;
+        write_head(call, response.headers_mut(), &head.headers, &facts, &answer);
+        if call.text("x-amz-checksum-mode") == Some("ENABLED") && answer.range == (0..facts.length)
+        {
+            self.write_checksums(call, &place, response.headers_mut(), &facts)
+                .await?;
+        }
+        if *call.method == Method::GET {
+            let got = get.then_some((head.status, sealed_start(&head.headers), body));
+            *response.body_mut() = self
+                .release(call, &place, &facts, &answer.range, got)
+                .await?;
+        }
+        Ok(response)
+    }
+
+    /// The bytes: from the answer that is there already where it begins at the right place, else by another request.
+    async fn release(
+        &self,
+        call: &Call<'_>,
+        place: &Place,
+        facts: &Facts,
+        range: &Range<u64>,
+        got: Option<(StatusCode, Option<u64>, Sealed)>,
+    ) -> Result<Released, ReadError> {
+        let whole = *range == (0..facts.length);
+        let (start, body) = match got {
+            _ if matches!(facts.source, Source::Marker) => return Ok(Released::empty()),
+            Some((StatusCode::OK, _, body)) if whole => return self.whole(facts, body),
+            _ if range.is_empty() => return Ok(Released::empty()),
+            Some((StatusCode::PARTIAL_CONTENT, start, body)) => (start, Some(body)),
+            _ => (None, None),
+        };
+        let reader = self.range_reader(facts, range)?;
+        let sealed = reader.sealed();
+        if let (Some(body), true) = (body, start == Some(sealed.start)) {
+            return Ok(Released::opened(OpenBody::range(body, reader)));
+        }
+        let ask = Ask::get(place)
+            .range(sealed.clone())
+            .if_match(&facts.upstream_etag);
+        let again = self.ask(call, ask).await?;
+        match again.status() {
+            StatusCode::PARTIAL_CONTENT => {}
+            StatusCode::PRECONDITION_FAILED | StatusCode::NOT_FOUND => {
+                return Err(ReadError::Replaced);
+            }
+            _ => return Err(self.upstream_refusal(again).await.into()),
+        }
+        if sealed_start(again.headers()) != Some(sealed.start) {
+            let refusal = Refusal::new(&UPSTREAM_INVALID);
+            return Err(refusal
+                .message("The provider answered another range than was asked for.")
+                .into());
+        }
+        Ok(Released::opened(OpenBody::range(again.into_body(), reader)))
+    }
+
+    fn whole(&self, facts: &Facts, body: Sealed) -> Result<Released, ReadError> {
+        let (lookup, context) = (self.lookup.clone(), self.context.clone());
+        let reader = match &facts.source {
+            Source::Parts(trailer) => {
+                ObjectReader::with_trailer(lookup, context, facts.sealed, trailer.clone())
+            }
+            _ => ObjectReader::new(lookup, context, facts.sealed, Some(facts.object)),
+        };
+        let reader = reader.map_err(|error| self.open_refusal(error))?;
+        Ok(Released::opened(OpenBody::whole(body, reader)))
+    }
+
+    /// Plans a range of a sealed object, which is not a marker.
+    pub(super) fn range_reader(
+        &self,
+        facts: &Facts,
+        range: &Range<u64>,
+    ) -> Result<RangeReader, Refusal> {
+        let source = match &facts.source {
+            Source::Parts(trailer) => RangeSource::Trailer(trailer.clone()),
+            Source::Run(header) => RangeSource::Header(header.clone()),
+            Source::Marker => return Err(S3Error::new(&INVALID_RANGE).into()),
+        };
+        RangeReader::new(
+            self.lookup.clone(),
+            self.context.clone(),
+            source,
+            facts.sealed,
+            range.clone(),
+        )
+        .map_err(|error| self.open_refusal(error))
+    }
+}
+
+/// What the request's `Range` and `partNumber` ask for.
+fn wanted(call: &Call<'_>) -> Result<Part, S3Error> {
+    let range = call.headers.get(http::header::RANGE);
+    match (call.query.get("partNumber"), range) {
+        (Some(_), Some(_)) => Err(S3Error::with(
+            &INVALID_REQUEST,
+            "Cannot specify both Range header and partNumber query parameter",
+        )),
+        (Some(number), None) => table::part_number(number).map(Part::Number),
+        (None, Some(value)) => Ok(value
+            .to_str()
+            .ok()
+            .and_then(range::parse)
+            .map_or(Part::Whole, Part::Range)),
+        (None, None) => Ok(Part::Whole),
+    }
+}
+
+/// The sealed bytes that hold the range if the object is one run: segments have fixed places (`docs/format.md`).
+fn sealed_guess(part: Part) -> Option<Range<u64>> {
+    const STEP: u64 = (SEGMENT + TAG) as u64;
+    let segment = |at: u64| at / SEGMENT as u64;
+    match part {
+        Part::Range(Wanted::Closed(a, b)) => {
+            let start = segment(a).checked_mul(STEP)?.checked_add(HEADER as u64)?;
+            let end = segment(b)
+                .checked_add(1)?
+                .checked_mul(STEP)
+                .and_then(|n| n.checked_add(HEADER as u64))
+                .unwrap_or(u64::MAX);
+            Some(start..end)
+        }
+        Part::Range(Wanted::From(a)) => {
+            Some(segment(a).checked_mul(STEP)?.checked_add(HEADER as u64)?..u64::MAX)
+        }
+        Part::Range(Wanted::Last(_)) | Part::Whole | Part::Number(_) => None,
+    }
+}
+
+/// Where the provider's partial answer begins.
+fn sealed_start(headers: &HeaderMap) -> Option<u64> {
+    let value = headers.get(CONTENT_RANGE)?.to_str().ok()?;
+    value
+        .strip_prefix("bytes ")?
+        .split_once('-')?
+        .0
+        .parse()
+        .ok()
+}
+
+/// Decides the status and the bytes, now that the object is known.
+fn settle(part: Part, call: &Call<'_>, facts: &Facts) -> Result<Answer, Refusal> {
+    let whole = Answer {
+        status: StatusCode::OK,
+        range: 0..facts.length,
+        parts: None,
+    };
+    match part {
+        Part::Whole => Ok(whole),
+        Part::Range(_)
+            if !conditions::range_holds(call.headers, &facts.client_etag, facts.modified) =>
+        {
+            Ok(whole)
+        }
+        Part::Range(wanted) => match wanted.within(facts.length) {
+            Some(range) => Ok(Answer {
+                status: StatusCode::PARTIAL_CONTENT,
+                range,
+                parts: None,
+            }),
+            None => {
+                let refusal = Refusal::from(S3Error::new(&INVALID_RANGE));
+                Err(
+                    match HeaderValue::try_from(format!("bytes */{}", facts.length)) {
+                        Ok(value) => refusal.header(CONTENT_RANGE, value),
+                        Err(_) => refusal,
+                    },
+                )
+            }
+        },
+        Part::Number(number) => match &facts.source {
+            Source::Parts(trailer) => {
+                let mut start = 0;
+                for (i, entry) in trailer.entries.iter().enumerate() {
+                    if i + 1 == number as usize {
+                        return Ok(Answer {
+                            status: StatusCode::PARTIAL_CONTENT,
+                            range: start..start + entry.length,
+                            parts: Some(trailer.entries.len()),
+                        });
+                    }
+                    start += entry.length;
+                }
+                Err(S3Error::new(&INVALID_PART_NUMBER).into())
+            }
+            Source::Run(_) | Source::Marker if number == 1 => Ok(Answer {
+                status: if facts.length == 0 {
+                    StatusCode::OK
+                } else {
+                    StatusCode::PARTIAL_CONTENT
+                },
+                ..whole
+            }),
+            Source::Run(_) | Source::Marker => Err(S3Error::new(&INVALID_PART_NUMBER).into()),
+        },
+    }
+}
+
+fn write_head(
+    call: &Call<'_>,
+    out: &mut HeaderMap,
+    upstream: &HeaderMap,
+    facts: &Facts,
+    answer: &Answer,
+) {
+    pass(upstream, out);
+    facts.document.write_headers(out);
+    if !out.contains_key(CONTENT_TYPE) {
+        out.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("binary/octet-stream"),
+        );
+    }
+    for (key, name) in OVERRULED {
+        if let Some(value) = call.query.get(key) {
+            if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+                out.insert(name, value);
+            }
+        }
+    }
+    out.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    put(out, ETAG, etag::quote(&facts.client_etag));
+    let Range { start, end } = answer.range;
+    out.insert(CONTENT_LENGTH, HeaderValue::from(end - start));
+    if answer.status == StatusCode::PARTIAL_CONTENT {
+        put(
+            out,
+            CONTENT_RANGE,
+            format!("bytes {start}-{}/{}", end - 1, facts.length),
+        );
+    }
+    if let Some(parts) = answer.parts {
+        out.insert("x-amz-mp-parts-count", HeaderValue::from(parts));
+    }
+}
+
+fn not_modified(upstream: &HeaderMap, facts: &Facts) -> Response<Released> {
+    let mut response = Response::new(Released::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    pass(upstream, response.headers_mut());
+    put(
+        response.headers_mut(),
+        ETAG,
+        etag::quote(&facts.client_etag),
+    );
+    response
+}
+
+/// Copies the fields that pass as they are.
+fn pass(upstream: &HeaderMap, out: &mut HeaderMap) {
+    for name in PASSED {
+        if let Some(value) = upstream.get(name) {
+            out.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+}
+
+fn put(out: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        out.insert(name, value);
+    }
+}
