@@ -18,7 +18,7 @@ const RANKS: &[(&str, u8)] = &[
     ("net", 6),
     ("config", 7),
     ("app", 8),
-    ("main", 8),
+    ("main", 9),
 ];
 
 /// What the pure modules must not name outside their tests.

@@ -21,7 +21,7 @@ pub use keys::{
 };
 
 /// Tenant, service and namespace: bound in every key, so that another ministry's object does not open.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Context {
     tenant: String,
     service: String,

@@ -1,0 +1,311 @@
+//! The key ring against a directory on disk, as an operator and a custodian use it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sceau::keyring::offline::{self, OfflineEpochs};
+use sceau::keyring::recipients::Role;
+use sceau::keyring::{KeyError, Keyring, Provider, Settings, admin};
+use sceau::seal::{Context, Epochs, KeyLookup, LookupError, ObjectId, Salt, blob};
+use sceau::secret::SecretBytes;
+
+static NOW: AtomicU64 = AtomicU64::new(1_000_000);
+
+fn clock() -> u64 {
+    NOW.load(Ordering::Relaxed)
+}
+
+fn pass(text: &str) -> SecretBytes {
+    SecretBytes::new(text.as_bytes().to_vec())
+}
+
+fn context(namespace: &str) -> Context {
+    Context::new("ministere", "s3-a", namespace).unwrap()
+}
+
+/// A directory with both recipients; the recovery identity beside it.
+fn made(root: &Path) {
+    let recovery = root.join("recovery.identity");
+    admin::init(&admin::Init {
+        directory: &root.join("keys"),
+        passphrase: &pass("ministry"),
+        recovery: Some((&recovery, &pass("recovery"))),
+    })
+    .unwrap();
+}
+
+fn settings(root: &Path) -> Settings {
+    let directory = root.join("keys");
+    let identity = admin::identity_path(&directory, "ministry");
+    let passphrase = pass("ministry");
+    Settings::new(
+        directory,
+        Provider::PassphraseFile {
+            identity,
+            passphrase,
+        },
+    )
+}
+
+fn open(root: &Path) -> Arc<Keyring> {
+    Arc::new(Keyring::open(settings(root), clock).unwrap())
+}
+
+fn seal(epochs: &dyn Epochs, context: &Context) -> Vec<u8> {
+    let keys = epochs.current().unwrap();
+    let salt = Salt::of_test_vector([1; 32]);
+    blob::seal(
+        &keys,
+        context,
+        &[b"place"],
+        ObjectId([2; 16]),
+        salt,
+        b"bonjour",
+    )
+    .unwrap()
+}
+
+fn opened(lookup: &dyn KeyLookup, context: &Context, sealed: &[u8]) -> bool {
+    blob::open(lookup, context, &[b"place"], sealed).is_ok_and(|blob| blob.plaintext == b"bonjour")
+}
+
+#[test]
+fn what_was_sealed_opens_after_a_restart_and_for_recovery_alone() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let sealed = seal(
+        open(root.path()).epochs(context("n")).as_ref(),
+        &context("n"),
+    );
+    let again = open(root.path()).epochs(context("n"));
+    assert!(opened(again.as_ref(), &context("n"), &sealed));
+
+    // the ministry's identity is lost: an exported bundle and the recovery identity open it, offline
+    let bundle = root.path().join("bundle");
+    assert_eq!(
+        admin::export_recovery(&root.path().join("keys"), &bundle).unwrap(),
+        1
+    );
+    std::fs::remove_dir_all(root.path().join("keys")).unwrap();
+    let identity =
+        offline::identity(&root.path().join("recovery.identity"), &pass("recovery")).unwrap();
+    let lookup = OfflineEpochs::read(&[bundle], identity).unwrap();
+    assert!(opened(&lookup, &context("n"), &sealed));
+}
+
+#[test]
+fn another_namespace_does_not_open() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let keyring = open(root.path());
+    let sealed = seal(keyring.epochs(context("one")).as_ref(), &context("one"));
+    let other = keyring.epochs(context("two"));
+    assert!(!opened(other.as_ref(), &context("two"), &sealed));
+    assert!(
+        !opened(other.as_ref(), &context("one"), &sealed),
+        "its record is another's"
+    );
+}
+
+#[test]
+fn epochs_end_by_count_and_by_age_and_by_order() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let mut limited = settings(root.path());
+    limited.epoch_max_objects = 2;
+    limited.epoch_max_age = Duration::from_secs(1_000_000_000);
+    let epochs = Arc::new(Keyring::open(limited, clock).unwrap()).epochs(context("n"));
+    let ids: Vec<_> = (0..5).map(|_| epochs.current().unwrap().id).collect();
+    assert_eq!(ids[0], ids[1]);
+    assert_eq!(ids[2], ids[3]);
+    assert!(ids[1] != ids[2] && ids[3] != ids[4]);
+
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let mut limited = settings(root.path());
+    limited.epoch_max_age = Duration::from_secs(0);
+    let epochs = Arc::new(Keyring::open(limited, clock).unwrap()).epochs(context("n"));
+    assert!(epochs.current().unwrap().id != epochs.current().unwrap().id);
+}
+
+#[test]
+fn seal_only_reads_its_own_epoch_and_no_other() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let before = seal(
+        open(root.path()).epochs(context("n")).as_ref(),
+        &context("n"),
+    );
+    let provider = Provider::SealOnly {
+        passphrase: pass("ministry"),
+    };
+    let blind = Settings::new(root.path().join("keys"), provider);
+    let epochs = Arc::new(Keyring::open(blind, clock).unwrap()).epochs(context("n"));
+    let own = seal(epochs.as_ref(), &context("n"));
+    assert!(opened(epochs.as_ref(), &context("n"), &own));
+    assert!(!opened(epochs.as_ref(), &context("n"), &before));
+    // what it sealed, the ministry opens
+    assert!(opened(
+        open(root.path()).epochs(context("n")).as_ref(),
+        &context("n"),
+        &own
+    ));
+}
+
+#[test]
+fn a_changed_recipient_reads_after_rewrapping_and_the_old_one_no_more() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let keys = root.path().join("keys");
+    let sealed = seal(
+        open(root.path()).epochs(context("n")).as_ref(),
+        &context("n"),
+    );
+    let second = sceau::keyring::identity::Identity::generate();
+    let key = second.recipient().to_string();
+    admin::add_recipient(&keys, "second", Role::Ministry, &key).unwrap();
+    assert!(
+        admin::add_recipient(&keys, "again", Role::Ministry, &key).is_err(),
+        "the same key twice"
+    );
+    let identity =
+        offline::identity(&admin::identity_path(&keys, "ministry"), &pass("ministry")).unwrap();
+    assert_eq!(admin::rewrap(&keys, &identity, false).unwrap(), 1);
+    let lookup = OfflineEpochs::read(std::slice::from_ref(&keys), second).unwrap();
+    assert!(opened(&lookup, &context("n"), &sealed));
+    admin::remove_recipient(&keys, "ministry", false).unwrap();
+    assert!(
+        admin::remove_recipient(&keys, "recovery", false).is_err(),
+        "recovery must be left"
+    );
+    assert!(admin::remove_recipient(&keys, "nobody", false).is_err());
+    let refused = Keyring::open(settings(root.path()), clock);
+    assert!(
+        matches!(refused, Err(KeyError::NoIdentity)),
+        "no longer a recipient"
+    );
+}
+
+#[test]
+fn a_shredded_epoch_opens_for_nobody() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let keys = root.path().join("keys");
+    let sealed = seal(
+        open(root.path()).epochs(context("n")).as_ref(),
+        &context("n"),
+    );
+    let record = admin::read_records(&keys).unwrap().remove(0);
+    let id = hex::encode(record.id.0);
+    assert!(
+        admin::shred(&keys, &id[..4]).is_err(),
+        "too short to be meant"
+    );
+    assert_eq!(admin::shred(&keys, &id[..12]).unwrap(), id);
+    assert!(!opened(
+        open(root.path()).epochs(context("n")).as_ref(),
+        &context("n"),
+        &sealed
+    ));
+}
+
+#[test]
+fn strange_writers_and_damaged_records_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let keys = root.path().join("keys");
+    let keyring = open(root.path());
+    let epochs = keyring.epochs(context("n"));
+    let sealed = seal(epochs.as_ref(), &context("n"));
+    let short = epochs.current().unwrap().id.short();
+    let enrolled = keys.join("writers").join("edge.pub");
+    let key = std::fs::read(&enrolled).unwrap();
+    std::fs::write(&enrolled, format!("{}\n", "00".repeat(32))).unwrap();
+    assert!(matches!(
+        Keyring::open(settings(root.path()), clock),
+        Err(KeyError::Signature)
+    ));
+    std::fs::write(&enrolled, key).unwrap();
+    let path = keys.join("records").join(format!(
+        "{}.record",
+        hex::encode(epochs.current().unwrap().id.0)
+    ));
+    let mut record = std::fs::read(&path).unwrap();
+    record[90] ^= 1;
+    std::fs::write(&path, record).unwrap();
+    let fresh = open(root.path()).epochs(context("n"));
+    assert!(!opened(fresh.as_ref(), &context("n"), &sealed));
+    assert!(matches!(
+        fresh.epoch(short),
+        Err(LookupError::Unavailable(_))
+    ));
+}
+
+#[test]
+fn sessions_and_the_service_secret_are_shared_by_restarts() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let (id, secret) = open(root.path()).session(&context("n")).unwrap();
+    let again = open(root.path());
+    assert_eq!(again.session(&context("n")).unwrap().0, id);
+    let by_id = again.session_by_id(&context("n"), &id).unwrap();
+    assert_eq!(by_id.expose(), secret.expose());
+    let service = again.service(&context("n")).unwrap();
+    assert_eq!(
+        open(root.path()).service(&context("n")).unwrap().0,
+        service.0
+    );
+    assert!(
+        again.session_by_id(&context("n"), &service.0).is_err(),
+        "another kind"
+    );
+}
+
+#[test]
+fn no_secret_is_on_disk_or_in_debug_output() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let keyring = open(root.path());
+    let (_, secret) = keyring.session(&context("n")).unwrap();
+    let identity = offline::identity(
+        &admin::identity_path(&root.path().join("keys"), "ministry"),
+        &pass("ministry"),
+    )
+    .unwrap();
+    let text = identity.to_text();
+    let planted = [&secret.expose()[..16], &text.expose()[20..60]];
+    let shown = format!("{keyring:?} {secret:?} {identity:?} {text:?}");
+    let mut searched = 0;
+    let mut folders = vec![root.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            for secret in planted {
+                assert!(!holds(&bytes, secret), "{}", path.display());
+                assert!(
+                    !holds(&bytes, hex::encode(secret).as_bytes()),
+                    "{}",
+                    path.display()
+                );
+            }
+            searched += 1;
+        }
+    }
+    assert!(searched >= 6);
+    for secret in planted {
+        assert!(!holds(shown.as_bytes(), secret) && !shown.contains(&hex::encode(secret)));
+    }
+    // the search finds what is there
+    assert!(holds(&[b"x", planted[0]].concat(), planted[0]));
+}
+
+fn holds(bytes: &[u8], secret: &[u8]) -> bool {
+    bytes.windows(secret.len()).any(|window| window == secret)
+}
