@@ -1,0 +1,132 @@
+//! The operator's intent, fully parsed: files are read, addresses are addresses, times are times.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::CertificateDer;
+
+use super::fault::Decision;
+pub use super::value::Endpoint;
+use crate::adapter::s3;
+use crate::policy::Policy;
+use crate::secret::SecretBytes;
+use crate::state;
+
+/// Everything that `sceau run` needs to know.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Holds `gateway.toml`; relative paths begin here.
+    pub directory: PathBuf,
+    /// SHA-256 over the names and contents of all configuration files, in hex.
+    pub digest: String,
+    pub listeners: Vec<Listener>,
+    pub certificates: Vec<Certificate>,
+    pub local_ca: Option<Certificate>,
+    pub keys: Keys,
+    pub state: state::Settings,
+    pub limits: Limits,
+    pub log: Log,
+    /// In order of file name.
+    pub services: Vec<Service>,
+    /// Each value in force and where it was decided.
+    pub decisions: Vec<Decision>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    pub bind: SocketAddr,
+    /// TLS 1.2 (ECDHE with AES-GCM) beside 1.3.
+    pub tls12: bool,
+}
+
+/// A certificate and its key, read and found to match. Of a local CA: the authority's own.
+#[derive(Debug)]
+pub struct Certificate {
+    pub chain_file: PathBuf,
+    pub key_file: PathBuf,
+    /// Leaf first; never empty.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The private key as PEM.
+    pub key_pem: SecretBytes,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    pub directory: PathBuf,
+    pub recovery: Recovery,
+    pub provider: Provider,
+    pub epoch_max_age: Duration,
+    pub epoch_max_objects: u64,
+    pub cache_ttl: Duration,
+    /// Opened epochs that are kept.
+    pub cache_size: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    Required,
+    /// One recipient is enough, in so many words.
+    None,
+}
+
+/// Where the gateway's private identity comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Provider {
+    PassphraseFile {
+        /// The sealed identity; `None` for the key directory's own.
+        identity_file: Option<PathBuf>,
+        passphrase_file: PathBuf,
+    },
+    /// A name under `$CREDENTIALS_DIRECTORY`.
+    SystemdCredential { name: String },
+    /// No identity: opens nothing but what it sealed itself.
+    SealOnly,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    pub connections: usize,
+    pub connections_per_address: usize,
+    /// HTTP/2 streams a connection.
+    pub streams: u32,
+    /// A request's head.
+    pub header_bytes: usize,
+    pub header_timeout: Duration,
+    /// Without a byte in either direction of a body, or between requests.
+    pub idle_timeout: Duration,
+    pub handshake_timeout: Duration,
+    /// Bytes a second below which a body is given up.
+    pub minimum_rate: u64,
+    /// How long a shutdown waits for what is under way.
+    pub drain_timeout: Duration,
+    /// Requests at once; more are answered 503.
+    pub in_flight: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// In the syntax of `tracing-subscriber`'s `EnvFilter`.
+    pub filter: String,
+}
+
+/// One file of `services.d`.
+#[derive(Debug)]
+pub struct Service {
+    /// Relative to the configuration's directory.
+    pub file: PathBuf,
+    pub policy: Policy,
+    pub transport: Transport,
+    pub s3: s3::settings::Settings,
+}
+
+/// How the provider is reached.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    pub endpoint: Endpoint,
+    /// Authorities that are trusted instead of the system's.
+    pub pinned: Option<Arc<[CertificateDer<'static>]>>,
+    pub connect_timeout: Duration,
+    pub response_timeout: Duration,
+}

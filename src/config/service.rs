@@ -1,0 +1,284 @@
+//! One file of `services.d`.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::fault::nearest;
+use super::files::{Files, read_certificates};
+use super::lowered::{Service, Transport};
+use super::section::Section;
+use super::value;
+use crate::adapter::s3::settings::{
+    Addressing, ConditionalWrites, Credential, Integrity, KeyPair, Settings, UpstreamSettings,
+};
+use crate::adapter::s3::table::GROUPS;
+use crate::policy::Policy;
+use crate::seal::Context;
+
+const ADDRESSING: &[(&str, Addressing)] =
+    &[("path", Addressing::Path), ("virtual", Addressing::Virtual)];
+const INTEGRITY: &[(&str, Integrity)] = &[
+    ("none", Integrity::None),
+    ("spool-md5", Integrity::SpoolMd5),
+];
+const CONDITIONAL_WRITES: &[(&str, ConditionalWrites)] = &[
+    ("probe", ConditionalWrites::Probe),
+    ("yes", ConditionalWrites::Yes),
+    ("no", ConditionalWrites::No),
+];
+
+/// What the file says. Hosts stand apart: they are checked against certificates even where another part has a fault.
+pub(super) struct Read {
+    pub hosts: Vec<(Range<usize>, String)>,
+    pub virtual_host: bool,
+    pub service: Option<Service>,
+}
+
+/// The `[upstream]` table, and what of it belongs to the adapter.
+struct Upstream {
+    transport: Transport,
+    settings: UpstreamSettings,
+    max_put: u64,
+    max_object: u64,
+    integrity: Integrity,
+    conditional_writes: ConditionalWrites,
+}
+
+pub(super) fn read(mut root: Section<'_, '_>, files: &Files, file: PathBuf) -> Read {
+    let kind = root.required("kind", value::one_of(&[("s3", ())]));
+    let place = root.place("name");
+    let name = root.required("name", value::identifier);
+    if let Some(name) = &name {
+        root.unique(&place, "name", name);
+    }
+    let context = context(&mut root);
+    let hosts = hosts(&mut root);
+    let virtual_host = root.or("virtual_host", "false", value::boolean);
+    let etag_md5 = root.or("etag_md5", "false", value::boolean);
+    let upstream = upstream(root.table("upstream"), files);
+    let region = upstream
+        .as_ref()
+        .map(|upstream| upstream.settings.region.as_str());
+    let regions = regions(&mut root, region.unwrap_or("us-east-1"));
+    let credentials = credentials(&mut root, files);
+    let policy = policy(root.table("policy"));
+    root.finish();
+
+    let host_names = hosts
+        .iter()
+        .flatten()
+        .map(|(_, host)| host.clone())
+        .collect();
+    let service = (|| {
+        kind?;
+        let upstream = upstream?;
+        Some(Service {
+            file,
+            policy: policy?,
+            transport: upstream.transport,
+            s3: Settings {
+                name: name?,
+                context: context?,
+                hosts: host_names,
+                virtual_host: virtual_host?,
+                regions: regions?,
+                upstream: upstream.settings,
+                credentials: credentials?,
+                max_put: upstream.max_put,
+                max_object: upstream.max_object,
+                etag_md5: etag_md5?,
+                integrity: upstream.integrity,
+                conditional_writes: upstream.conditional_writes,
+            },
+        })
+    })();
+    Read {
+        hosts: hosts.unwrap_or_default(),
+        virtual_host: virtual_host.unwrap_or_default(),
+        service,
+    }
+}
+
+fn context(root: &mut Section<'_, '_>) -> Option<Context> {
+    let tenant = root.required("tenant", value::identifier);
+    let place = root.place("service");
+    let service = root.required("service", value::identifier);
+    let namespace = root.or("namespace", "\"default\"", value::identifier);
+    let (tenant, service, namespace) = (tenant?, service?, namespace?);
+    root.unique(&place, "service", &format!("{tenant}/{service}"));
+    Context::new(&tenant, &service, &namespace)
+        .map_err(|error| root.fault_at(&place, error.to_string()))
+        .ok()
+}
+
+fn hosts(root: &mut Section<'_, '_>) -> Option<Vec<(Range<usize>, String)>> {
+    let place = root.place("hosts");
+    let hosts = root.items("hosts", None, value::host)?;
+    if hosts.is_empty() {
+        root.fault_at(&place, "`hosts`: name at least one");
+        return None;
+    }
+    for (place, host) in &hosts {
+        root.unique(place, "host", host);
+    }
+    Some(hosts)
+}
+
+/// By default what SDKs say when nobody tells them, and the provider's own.
+fn regions(root: &mut Section<'_, '_>, upstream: &str) -> Option<Vec<String>> {
+    let mut default = vec!["us-east-1", "auto"];
+    if !default.contains(&upstream) {
+        default.push(upstream);
+    }
+    let default = format!("[\"{}\"]", default.join("\", \""));
+    let place = root.place("regions");
+    let regions = root.items("regions", Some(&default), value::word)?;
+    if regions.is_empty() {
+        root.fault_at(&place, "`regions`: name at least one");
+        return None;
+    }
+    Some(regions.into_iter().map(|(_, region)| region).collect())
+}
+
+fn upstream(mut section: Section<'_, '_>, files: &Files) -> Option<Upstream> {
+    let endpoint = section.required("url", value::endpoint);
+    let region = section.required("region", value::word);
+    let addressing = section.or("addressing", "\"path\"", value::one_of(ADDRESSING));
+    let ca_place = section.place("ca_file");
+    let pinned = section.optional("ca_file", value::string).map(|name| {
+        read_certificates(&files.path(name))
+            .map_err(|message| section.fault_at(&ca_place, format!("`ca_file`: {message}")))
+    });
+    let access_key = section.required("access_key", value::word);
+    let secret_key = files.secret(&mut section, "secret_key_file", "secret_key_credential");
+    let connect_timeout = section.or("connect_timeout", "\"10s\"", value::duration);
+    let response_timeout = section.or("response_timeout", "\"60s\"", value::duration);
+    let max_object = section.or("max_object", "\"5 TiB\"", value::size);
+    let max_put = section.or("max_put", "\"5 GiB\"", value::size);
+    let integrity = section.or("integrity", "\"none\"", value::one_of(INTEGRITY));
+    let conditional = value::one_of(CONDITIONAL_WRITES);
+    let conditional_writes = section.or("conditional_writes", "\"probe\"", conditional);
+    if let (Some(endpoint), Some(Addressing::Virtual)) = (&endpoint, addressing)
+        && endpoint.host.parse::<std::net::IpAddr>().is_ok()
+    {
+        section.fault("`addressing` = \"virtual\" needs a host name in `url`, not an address");
+    }
+    section.finish();
+    let endpoint = endpoint?;
+    Some(Upstream {
+        settings: UpstreamSettings {
+            authority: endpoint.authority.clone(),
+            region: region?,
+            addressing: addressing?,
+            credential: KeyPair {
+                access_key: access_key?,
+                secret_key: secret_key?,
+            },
+        },
+        transport: Transport {
+            endpoint,
+            pinned: match pinned {
+                Some(read) => Some(Arc::from(read.ok()?)),
+                None => None,
+            },
+            connect_timeout: connect_timeout?,
+            response_timeout: response_timeout?,
+        },
+        max_put: max_put?,
+        max_object: max_object?,
+        integrity: integrity?,
+        conditional_writes: conditional_writes?,
+    })
+}
+
+fn credentials(root: &mut Section<'_, '_>, files: &Files) -> Option<Vec<Credential>> {
+    let sections = root.tables("credential");
+    if sections.is_empty() {
+        root.fault("no credential is configured: add [[credential]] for each client");
+        return None;
+    }
+    let mut places: Vec<(String, usize)> = Vec::new();
+    let read: Vec<Option<Credential>> = sections
+        .into_iter()
+        .map(|mut section| {
+            let place = section.place("access_key");
+            let access_key = section.required("access_key", value::word);
+            if let Some(key) = &access_key {
+                match places.iter().find(|(known, _)| known == key) {
+                    Some((_, line)) => section.fault_at(
+                        &place,
+                        format!("the access key `{key}` stands already on line {line}"),
+                    ),
+                    None => places.push((key.clone(), section.line(&place))),
+                }
+            }
+            let credential = credential(&mut section, files, access_key);
+            section.finish();
+            credential
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+fn credential(
+    section: &mut Section<'_, '_>,
+    files: &Files,
+    access_key: Option<String>,
+) -> Option<Credential> {
+    let secret_key = files.secret(section, "secret_key_file", "secret_key_credential");
+    let mapped = [
+        "upstream_access_key",
+        "upstream_secret_key_file",
+        "upstream_secret_key_credential",
+    ]
+    .iter()
+    .any(|key| section.has(key));
+    let upstream = if mapped {
+        let access_key = section.required("upstream_access_key", value::word);
+        let secret_key = files.secret(
+            section,
+            "upstream_secret_key_file",
+            "upstream_secret_key_credential",
+        );
+        Some((access_key, secret_key))
+    } else {
+        section.know(&[
+            "upstream_access_key",
+            "upstream_secret_key_file",
+            "upstream_secret_key_credential",
+        ]);
+        None
+    };
+    Some(Credential {
+        client: KeyPair {
+            access_key: access_key?,
+            secret_key: secret_key?,
+        },
+        upstream: match upstream {
+            None => None,
+            Some((access_key, secret_key)) => Some(KeyPair {
+                access_key: access_key?,
+                secret_key: secret_key?,
+            }),
+        },
+    })
+}
+
+fn policy(mut section: Section<'_, '_>) -> Option<Policy> {
+    let allow = section.items("allow", Some("[]"), |value| {
+        let group = value::string(value)?;
+        if GROUPS.contains(&group.as_str()) {
+            return Ok(group);
+        }
+        let hint = match nearest(&group, GROUPS.iter().copied()) {
+            Some(near) => format!(", did you mean \"{near}\"?"),
+            None => format!("; there are: {}", GROUPS.join(", ")),
+        };
+        Err(format!("unknown group \"{group}\"{hint}"))
+    });
+    section.finish();
+    Some(Policy::new(
+        allow?.into_iter().map(|(_, group)| group).collect(),
+    ))
+}
