@@ -74,16 +74,16 @@ impl Files {
             .ok()
     }
 
-    /// Whether a secret can be read now; it is read again when it is used.
-    pub fn readable_secret(file: &Path) -> Result<(), String> {
-        read_secret(file, true).map(drop)
+    fn credential(&self, name: &str) -> Result<SecretBytes, String> {
+        read_secret(&self.credential_path(name)?, false)
     }
 
-    fn credential(&self, name: &str) -> Result<SecretBytes, String> {
-        let directory = self.credentials.as_ref().ok_or(
-            "$CREDENTIALS_DIRECTORY is not set: run under systemd with LoadCredential=, or name a file",
-        )?;
-        read_secret(&directory.join(name), false)
+    /// Where systemd puts the credential of that name.
+    pub fn credential_path(&self, name: &str) -> Result<PathBuf, String> {
+        match &self.credentials {
+            Some(directory) => Ok(directory.join(name)),
+            None => Err("$CREDENTIALS_DIRECTORY is not set: run under systemd with LoadCredential=, or name a file".into()),
+        }
     }
 
     /// A certificate chain and its key, which must match.

@@ -1,12 +1,16 @@
 //! `gateway.toml`.
 
+use std::path::Path;
+
 use super::files::{Files, credential_name};
-use super::lowered::{Certificate, Keys, Limits, Listener, Log, Provider, Recovery};
+use super::lowered::{Certificate, Limits, Listener, Log};
 use super::section::Section;
 use super::value;
+use crate::keyring::{self, Provider, admin::identity_path};
 use crate::state;
 
-const RECOVERY: &[(&str, Recovery)] = &[("required", Recovery::Required), ("none", Recovery::None)];
+/// Whether the recovery recipient may be missing.
+const RECOVERY: &[(&str, bool)] = &[("required", false), ("none", true)];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ProviderKind {
@@ -27,7 +31,7 @@ pub(super) struct Read {
     pub certificates: Option<Vec<Certificate>>,
     /// `Some(None)`: there is none.
     pub local_ca: Option<Option<Certificate>>,
-    pub keys: Option<Keys>,
+    pub keys: Option<keyring::Settings>,
     pub state: Option<state::Settings>,
     pub limits: Option<Limits>,
     pub log: Option<Log>,
@@ -88,7 +92,7 @@ fn certificates(root: &mut Section<'_, '_>, files: &Files) -> Option<Vec<Certifi
 
 fn local_ca(root: &mut Section<'_, '_>, files: &Files) -> Option<Option<Certificate>> {
     if !root.has("local_ca") {
-        root.know(&["local_ca"]);
+        root.know("local_ca");
         return Some(None);
     }
     let mut section = root.table("local_ca");
@@ -97,23 +101,28 @@ fn local_ca(root: &mut Section<'_, '_>, files: &Files) -> Option<Option<Certific
     ca.map(Some)
 }
 
-fn keys(mut section: Section<'_, '_>, files: &Files) -> Option<Keys> {
-    let directory = section.or("directory", "\"keys\"", value::string);
-    let recovery = section.or("recovery", "\"required\"", value::one_of(RECOVERY));
+fn keys(mut section: Section<'_, '_>, files: &Files) -> Option<keyring::Settings> {
+    let directory = section
+        .or("directory", "\"keys\"", value::string)
+        .map(|name| files.path(name));
+    let recovery_none = section.or("recovery", "\"required\"", value::one_of(RECOVERY));
     let kind = section.or("provider", "\"passphrase-file\"", value::one_of(PROVIDERS));
-    let provider = kind.and_then(|kind| provider(&mut section, kind, files));
+    let provider = match (kind, &directory) {
+        (Some(kind), Some(directory)) => provider(&mut section, kind, files, directory),
+        _ => None,
+    };
     let age = match kind {
         Some(ProviderKind::SealOnly) => "\"1h\"",
         _ => "\"24h\"",
     };
     let epoch_max_age = section.or("epoch_max_age", age, value::duration);
     let epoch_max_objects = section.or("epoch_max_objects", "4294967296", value::count);
-    let cache_ttl = section.or("cache_ttl", "\"10m\"", value::duration);
+    let cache_ttl = section.or("cache_ttl", "\"1h\"", value::duration);
     let cache_size = section.or("cache_size", "1024", value::small_count);
     section.finish();
-    Some(Keys {
-        directory: files.path(directory?),
-        recovery: recovery?,
+    Some(keyring::Settings {
+        directory: directory?,
+        recovery_none: recovery_none?,
         provider: provider?,
         epoch_max_age: epoch_max_age?,
         epoch_max_objects: epoch_max_objects?,
@@ -122,40 +131,58 @@ fn keys(mut section: Section<'_, '_>, files: &Files) -> Option<Keys> {
     })
 }
 
-fn provider(section: &mut Section<'_, '_>, kind: ProviderKind, files: &Files) -> Option<Provider> {
-    section.know(&["identity_file", "passphrase_file", "credential"]);
-    let belongs = [
-        ("identity_file", ProviderKind::PassphraseFile),
-        ("passphrase_file", ProviderKind::PassphraseFile),
-        ("credential", ProviderKind::SystemdCredential),
-    ];
-    for (key, owner) in belongs {
-        if owner != kind && section.has(key) {
-            let place = section.place(key);
-            let _ = section.optional(key, |_| Ok(()));
-            section.fault_at(
-                &place,
-                format!("`{key}` has no meaning with this `provider`"),
-            );
+/// Which providers a key of theirs belongs to.
+const BELONGS: &[(&str, &[ProviderKind])] = &[
+    ("identity_file", &[ProviderKind::PassphraseFile]),
+    ("passphrase_file", PASSPHRASE),
+    ("passphrase_credential", PASSPHRASE),
+    ("credential", &[ProviderKind::SystemdCredential]),
+];
+const PASSPHRASE: &[ProviderKind] = &[ProviderKind::PassphraseFile, ProviderKind::SealOnly];
+
+fn provider(
+    section: &mut Section<'_, '_>,
+    kind: ProviderKind,
+    files: &Files,
+    directory: &Path,
+) -> Option<Provider> {
+    for &(key, owners) in BELONGS {
+        if owners.contains(&kind) || !section.has(key) {
+            section.know(key);
+            continue;
         }
+        let place = section.place(key);
+        let message = format!("`{key}` has no meaning with this `provider`");
+        let _ = section.optional(key, |_| Ok(()));
+        section.fault_at(&place, message);
     }
+    let passphrase =
+        |section: &mut _| files.secret(section, "passphrase_file", "passphrase_credential");
     match kind {
         ProviderKind::PassphraseFile => {
             let identity = section.optional("identity_file", value::string);
-            let place = section.place("passphrase_file");
-            let passphrase_file = files.required(section, "passphrase_file")?;
-            if let Err(message) = Files::readable_secret(&passphrase_file) {
-                section.fault_at(&place, format!("`passphrase_file`: {message}"));
-            }
             Some(Provider::PassphraseFile {
-                identity_file: identity.map(|name| files.path(name)),
-                passphrase_file,
+                passphrase: passphrase(section)?,
+                identity: identity.map_or_else(
+                    || identity_path(directory, "ministry"),
+                    |name| files.path(name),
+                ),
             })
         }
-        ProviderKind::SystemdCredential => section
-            .required("credential", credential_name)
-            .map(|name| Provider::SystemdCredential { name }),
-        ProviderKind::SealOnly => Some(Provider::SealOnly),
+        ProviderKind::SystemdCredential => {
+            let place = section.place("credential");
+            let name = section.required("credential", credential_name)?;
+            match files.credential_path(&name) {
+                Ok(path) => Some(Provider::SystemdCredential { path }),
+                Err(message) => {
+                    section.fault_at(&place, format!("`credential`: {message}"));
+                    None
+                }
+            }
+        }
+        ProviderKind::SealOnly => Some(Provider::SealOnly {
+            passphrase: passphrase(section)?,
+        }),
     }
 }
 

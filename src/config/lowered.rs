@@ -10,6 +10,7 @@ use rustls_pki_types::CertificateDer;
 use super::fault::Decision;
 pub use super::value::Endpoint;
 use crate::adapter::s3;
+use crate::keyring;
 use crate::policy::Policy;
 use crate::secret::SecretBytes;
 use crate::state;
@@ -24,7 +25,7 @@ pub struct Gateway {
     pub listeners: Vec<Listener>,
     pub certificates: Vec<Certificate>,
     pub local_ca: Option<Certificate>,
-    pub keys: Keys,
+    pub keys: keyring::Settings,
     pub state: state::Settings,
     pub limits: Limits,
     pub log: Log,
@@ -50,39 +51,6 @@ pub struct Certificate {
     pub chain: Vec<CertificateDer<'static>>,
     /// The private key as PEM.
     pub key_pem: SecretBytes,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keys {
-    pub directory: PathBuf,
-    pub recovery: Recovery,
-    pub provider: Provider,
-    pub epoch_max_age: Duration,
-    pub epoch_max_objects: u64,
-    pub cache_ttl: Duration,
-    /// Opened epochs that are kept.
-    pub cache_size: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recovery {
-    Required,
-    /// One recipient is enough, in so many words.
-    None,
-}
-
-/// Where the gateway's private identity comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Provider {
-    PassphraseFile {
-        /// The sealed identity; `None` for the key directory's own.
-        identity_file: Option<PathBuf>,
-        passphrase_file: PathBuf,
-    },
-    /// A name under `$CREDENTIALS_DIRECTORY`.
-    SystemdCredential { name: String },
-    /// No identity: opens nothing but what it sealed itself.
-    SealOnly,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,10 +19,7 @@ use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
 pub use fault::{Decision, Fault, Faults};
-pub use lowered::{
-    Certificate, Endpoint, Gateway, Keys, Limits, Listener, Log, Provider, Recovery, Service,
-    Transport,
-};
+pub use lowered::{Certificate, Endpoint, Gateway, Limits, Listener, Log, Service, Transport};
 
 use fault::{Report, Source};
 use files::Files;

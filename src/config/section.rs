@@ -216,9 +216,9 @@ impl<'s, 't> Section<'s, 't> {
         self.entries.contains_key(key)
     }
 
-    /// Names keys that belong to the table though nothing reads them now.
-    pub fn know(&mut self, keys: &[&'static str]) {
-        self.asked.extend_from_slice(keys);
+    /// Names a key that belongs to the table though nothing reads it now.
+    pub fn know(&mut self, key: &'static str) {
+        self.asked.push(key);
     }
 
     pub fn line(&self, span: &Range<usize>) -> usize {

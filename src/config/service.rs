@@ -221,35 +221,28 @@ fn credentials(root: &mut Section<'_, '_>, files: &Files) -> Option<Vec<Credenti
     read.into_iter().collect()
 }
 
+/// The provider's credential behind a client's.
+const UPSTREAM_KEYS: [&str; 3] = [
+    "upstream_access_key",
+    "upstream_secret_key_file",
+    "upstream_secret_key_credential",
+];
+
 fn credential(
     section: &mut Section<'_, '_>,
     files: &Files,
     access_key: Option<String>,
 ) -> Option<Credential> {
     let secret_key = files.secret(section, "secret_key_file", "secret_key_credential");
-    let mapped = [
-        "upstream_access_key",
-        "upstream_secret_key_file",
-        "upstream_secret_key_credential",
-    ]
-    .iter()
-    .any(|key| section.has(key));
-    let upstream = if mapped {
-        let access_key = section.required("upstream_access_key", value::word);
-        let secret_key = files.secret(
-            section,
-            "upstream_secret_key_file",
-            "upstream_secret_key_credential",
-        );
-        Some((access_key, secret_key))
-    } else {
-        section.know(&[
-            "upstream_access_key",
-            "upstream_secret_key_file",
-            "upstream_secret_key_credential",
-        ]);
-        None
-    };
+    let mapped = UPSTREAM_KEYS.iter().any(|key| section.has(key));
+    UPSTREAM_KEYS.iter().for_each(|key| section.know(key));
+    let upstream = mapped.then(|| {
+        let [access_key, file, credential] = UPSTREAM_KEYS;
+        (
+            section.required(access_key, value::word),
+            files.secret(section, file, credential),
+        )
+    });
     Some(Credential {
         client: KeyPair {
             access_key: access_key?,
