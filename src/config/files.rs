@@ -65,7 +65,8 @@ impl Files {
             (None, None) => {
                 section.fault_at(
                     &span,
-                    format!("needs `{file_key}` or `{credential_key}`: secrets stand in files of their own"),
+                    format!("{} needs `{file_key}` or `{credential_key}`: secrets stand in files of their own",
+section.title()),
                 );
                 return None;
             }

@@ -107,6 +107,7 @@ fn keys(mut section: Section<'_, '_>, files: &Files) -> Option<keyring::Settings
         .map(|name| files.path(name));
     let recovery_none = section.or("recovery", "\"required\"", value::one_of(RECOVERY));
     let kind = section.or("provider", "\"passphrase-file\"", value::one_of(PROVIDERS));
+    BELONGS.iter().for_each(|(key, _)| section.know(key));
     let provider = match (kind, &directory) {
         (Some(kind), Some(directory)) => provider(&mut section, kind, files, directory),
         _ => None,
@@ -148,7 +149,6 @@ fn provider(
 ) -> Option<Provider> {
     for &(key, owners) in BELONGS {
         if owners.contains(&kind) || !section.has(key) {
-            section.know(key);
             continue;
         }
         let place = section.place(key);

@@ -55,6 +55,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("port", &["bind"]),
     ("listeners", &["listener"]),
     ("server", &["listener"]),
+    ("certificate", &["chain_file", "certificate_file"]),
     ("cert", &["chain_file", "certificate_file", "certificate"]),
     ("cert_file", &["chain_file", "certificate_file"]),
     ("certificate_file", &["chain_file"]),

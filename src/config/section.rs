@@ -212,6 +212,11 @@ impl<'s, 't> Section<'s, 't> {
         sections
     }
 
+    /// `[upstream]`, say.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
     pub fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
     }
@@ -250,6 +255,9 @@ impl<'s, 't> Section<'s, 't> {
     /// Every key that was not asked for is a fault, with what was probably meant.
     pub fn finish(self) {
         for (key, (span, _)) in &self.entries {
+            if self.asked.contains(key) {
+                continue;
+            }
             let message = format!("unknown key `{key}` in {}{}", self.title, self.hint(key));
             self.report.fault(self.source, span, message);
         }

@@ -1,0 +1,301 @@
+//! Configurations: the samples load, each faulty one gives exactly its faults, no mutation loads with an unknown key.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sceau::config::{self, Gateway};
+use sceau::keyring::Provider;
+
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config");
+
+/// The smallest gateway that loads.
+const GATEWAY: &str = r#"
+[[listener]]
+bind = "127.0.0.1:8443"
+
+[local_ca]
+certificate_file = "ca.pem"
+key_file = "ca.key"
+
+[keys]
+passphrase_file = "secret"
+"#;
+
+const SERVICE: &str = r#"
+kind = "s3"
+name = "archive"
+tenant = "interior"
+service = "archive-1"
+hosts = ["s3.example.fr"]
+
+[upstream]
+url = "https://store.example.net"
+region = "eu-1"
+access_key = "UPSTREAM"
+secret_key_file = "secret"
+
+[[credential]]
+access_key = "CLIENT"
+secret_key_file = "secret"
+"#;
+
+fn private(path: &Path, content: impl AsRef<[u8]>) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Secrets and certificates that the configurations of this test name.
+fn furnish(directory: &Path) {
+    private(&directory.join("secret"), "correct horse\n");
+    private(&directory.join("empty"), "\n");
+    private(&directory.join("open"), "known to all\n");
+    fs::set_permissions(directory.join("open"), fs::Permissions::from_mode(0o644)).unwrap();
+    for (name, hosts) in [
+        ("ca", vec![]),
+        ("tls", vec!["s3.example.fr".to_owned()]),
+        (
+            "wild",
+            vec!["s3.example.fr".to_owned(), "*.s3.example.fr".to_owned()],
+        ),
+    ] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(hosts).unwrap();
+        if name == "ca" {
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        }
+        let certificate = params.self_signed(&key).unwrap();
+        private(&directory.join(format!("{name}.pem")), certificate.pem());
+        private(&directory.join(format!("{name}.key")), key.serialize_pem());
+    }
+}
+
+fn lay(gateway: &str, services: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    furnish(directory.path());
+    fs::write(directory.path().join("gateway.toml"), gateway).unwrap();
+    fs::create_dir(directory.path().join("services.d")).unwrap();
+    for (name, text) in services {
+        fs::write(directory.path().join("services.d").join(name), text).unwrap();
+    }
+    directory
+}
+
+fn load(gateway: &str, service: &str) -> Result<Gateway, String> {
+    let directory = lay(gateway, &[("10-a.toml", service)]);
+    config::load(directory.path()).map_err(|faults| faults.to_string())
+}
+
+#[test]
+fn the_smallest_configuration_loads_with_its_defaults() {
+    let gateway = load(GATEWAY, SERVICE).unwrap();
+    assert_eq!(gateway.listeners.len(), 1);
+    assert!(!gateway.listeners[0].tls12);
+    assert!(matches!(
+        gateway.keys.provider,
+        Provider::PassphraseFile { .. }
+    ));
+    assert_eq!(gateway.keys.epoch_max_age.as_secs(), 24 * 3600);
+    let service = &gateway.services[0];
+    assert_eq!(service.file, PathBuf::from("services.d/10-a.toml"));
+    assert_eq!(service.s3.context.namespace(), "default");
+    assert_eq!(service.s3.regions, ["us-east-1", "auto", "eu-1"]);
+    assert_eq!(service.s3.max_put, 5 << 30);
+    assert_eq!(
+        service.s3.credentials[0].client.secret_key.expose(),
+        b"correct horse"
+    );
+    assert_eq!(service.transport.endpoint.port, 443);
+    assert!(service.transport.pinned.is_none());
+}
+
+/// Each directory under `faulty` is a configuration; `expected` lists its faults.
+#[test]
+fn every_fault_of_every_file_is_reported_at_its_place() {
+    let mut cases = 0;
+    for case in fs::read_dir(Path::new(DATA).join("faulty")).unwrap() {
+        let case = case.unwrap().path();
+        let directory = tempfile::tempdir().unwrap();
+        furnish(directory.path());
+        copy(&case, directory.path());
+        let faults = config::load(directory.path()).unwrap_err().to_string();
+        let faults = faults.replace(&directory.path().display().to_string(), "DIR");
+        let expected = fs::read_to_string(case.join("expected")).unwrap_or_default();
+        if std::env::var_os("SCEAU_WRITE_EXPECTED").is_some() {
+            fs::write(case.join("expected"), format!("{faults}\n")).unwrap();
+        } else {
+            assert_eq!(faults, expected.trim_end(), "{}", case.display());
+        }
+        cases += 1;
+    }
+    assert!(cases >= 5, "{cases} cases only");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// A secret that stands where a file's name or a key belongs is never repeated.
+#[test]
+fn faults_repeat_no_secret() {
+    const SECRET: &str = "wJalrXUtnFEMIK7MDENG";
+    for (from, to) in [
+        (
+            "secret_key_file = \"secret\"",
+            "secret_key = \"wJalrXUtnFEMIK7MDENG\"",
+        ),
+        (
+            "secret_key_file = \"secret\"",
+            "secret_key_file = \"wJalrXUtnFEMIK7MDENG\"",
+        ),
+        (
+            "secret_key_file = \"secret\"",
+            "secret_key_file = \"wJalrXUtnFEMIK7MDENG",
+        ),
+        (
+            "secret_key_file = \"secret\"",
+            "secret_key_credential = \"wJalrXUtnFEMIK7MDENG\"",
+        ),
+    ] {
+        let faults = load(GATEWAY, &SERVICE.replace(from, to)).unwrap_err();
+        assert!(!faults.contains(SECRET), "{faults}");
+    }
+}
+
+#[test]
+fn a_virtual_host_is_served_under_a_wildcard_certificate() {
+    let gateway = GATEWAY
+        .replace("[local_ca]", "[[certificate]]")
+        .replace("certificate_file = \"ca.pem\"", "chain_file = \"wild.pem\"")
+        .replace("ca.key", "wild.key");
+    let service = SERVICE.replace("hosts", "virtual_host = true\nhosts");
+    assert!(
+        load(&gateway, &service).unwrap().services[0]
+            .s3
+            .virtual_host
+    );
+    let plain = gateway.replace("wild", "tls");
+    assert!(load(&plain, &SERVICE).is_ok());
+    assert!(load(&plain, &service).is_err());
+}
+
+#[test]
+fn every_value_in_force_names_its_origin() {
+    let gateway = load(GATEWAY, SERVICE).unwrap();
+    let find = |file: &str, key: &str| {
+        let found = gateway
+            .decisions
+            .iter()
+            .filter(|d| d.file == file && d.key == key);
+        found
+            .map(|d| (d.value.as_str(), d.line))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        find("gateway.toml", "listener[0].bind"),
+        [("\"127.0.0.1:8443\"", Some(3))]
+    );
+    assert_eq!(find("gateway.toml", "limits.streams"), [("64", None)]);
+    assert_eq!(
+        find("services.d/10-a.toml", "upstream.max_put"),
+        [("\"5 GiB\"", None)]
+    );
+}
+
+#[test]
+fn the_digest_changes_with_any_file() {
+    let first = load(GATEWAY, SERVICE).unwrap().digest;
+    assert_eq!(first.len(), 64);
+    assert_eq!(first, load(GATEWAY, SERVICE).unwrap().digest);
+    assert_ne!(
+        first,
+        load(GATEWAY, &format!("{SERVICE}\n")).unwrap().digest
+    );
+    assert_ne!(
+        first,
+        load(&format!("{GATEWAY}\n"), SERVICE).unwrap().digest
+    );
+}
+
+#[test]
+fn what_is_no_service_file_is_a_fault_unless_it_is_switched_off() {
+    let load = |name| {
+        let directory = lay(GATEWAY, &[("10-a.toml", SERVICE), (name, "[[[")]);
+        config::load(directory.path())
+    };
+    assert!(load("20-b.toml.disabled").is_ok());
+    assert!(load(".20-b.toml.swp").is_ok());
+    assert!(load("20-b.tml").is_err());
+    assert!(load("20-b.toml").is_err());
+}
+
+/// `SERVICE` without its keys and back: any edit either loads or faults, and a stranger's key never loads.
+mod mutations {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lines() -> Vec<String> {
+        SERVICE.lines().map(str::to_owned).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn an_unknown_key_never_loads(at in 0..30usize, key in "[a-z_]{1,16}", value in "(1|true|\"x\"|\\[\\]|\\{\\})") {
+            let known = SERVICE.contains(&key) || [
+                "namespace", "virtual_host", "etag_md5", "regions", "policy", "addressing", "ca_file", "connect_timeout",
+                "response_timeout", "max_object", "max_put", "integrity", "conditional_writes", "secret_key_credential",
+            ].contains(&key.as_str());
+            prop_assume!(!known);
+            let mut lines = lines();
+            let at = at.min(lines.len());
+            lines.insert(at, format!("{key} = {value}"));
+            let faults = load(GATEWAY, &lines.join("\n")).unwrap_err();
+            let named = faults.contains(&format!("unknown key `{key}`"));
+            prop_assert!(named, "{faults}");
+        }
+
+        #[test]
+        fn edits_never_panic(edits in prop::collection::vec((0..600usize, any::<char>(), 0..3u8), 1..6), gateway in any::<bool>()) {
+            let text = if gateway { GATEWAY } else { SERVICE };
+            let mut chars: Vec<char> = text.chars().collect();
+            for (at, with, how) in edits {
+                let at = at % chars.len();
+                match how {
+                    0 => chars[at] = with,
+                    1 => chars.insert(at, with),
+                    _ => drop(chars.remove(at)),
+                }
+            }
+            let edited: String = chars.into_iter().collect();
+            let _ = if gateway { load(&edited, SERVICE) } else { load(GATEWAY, &edited) };
+        }
+
+        #[test]
+        fn a_changed_key_never_loads_silently(line in 0..20usize, at in 0..12usize, with in "[a-z_]") {
+            let mut lines = lines();
+            let line = line % lines.len();
+            let Some((key, rest)) = lines[line].clone().split_once(" = ").map(|(k, r)| (k.to_owned(), r.to_owned())) else {
+                return Ok(());
+            };
+            let mut changed: Vec<char> = key.chars().collect();
+            let at = at % changed.len();
+            changed[at] = with.chars().next().unwrap();
+            let changed: String = changed.into_iter().collect();
+            prop_assume!(changed != key);
+            lines[line] = format!("{changed} = {rest}");
+            prop_assert!(load(GATEWAY, &lines.join("\n")).is_err());
+        }
+    }
+}
