@@ -110,6 +110,54 @@ fn the_smallest_configuration_loads_with_its_defaults() {
     assert!(service.transport.pinned.is_none());
 }
 
+/// The samples of `config/`, with the secrets and certificates that they name.
+#[test]
+fn the_samples_load() {
+    let root = tempfile::tempdir().unwrap();
+    furnish(root.path());
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    copy(&samples, &root.path().join("config"));
+    for store in ["outscale", "ovhcloud", "aws", "ceph"] {
+        for side in ["upstream", "client"] {
+            private(&root.path().join(format!("secrets/{store}-{side}")), "x");
+        }
+    }
+    private(&root.path().join("secrets/passphrase"), "x");
+    for (from, to) in [
+        ("ca.pem", "ca.pem"),
+        ("ca.key", "ca.key"),
+        ("ca.pem", "store-ca.pem"),
+    ] {
+        private(
+            &root.path().join("tls").join(to),
+            fs::read(root.path().join(from)).unwrap(),
+        );
+    }
+    let gateway = config::load(&root.path().join("config")).unwrap_or_else(|f| panic!("{f}"));
+    let names: Vec<&str> = gateway
+        .services
+        .iter()
+        .map(|s| s.s3.name.as_str())
+        .collect();
+    assert_eq!(names, ["outscale", "ovhcloud", "aws", "ceph"]);
+    assert_eq!(
+        gateway.services[3].transport.pinned.as_ref().unwrap().len(),
+        1
+    );
+
+    // what the samples show in comments as defaults are the defaults
+    let sample = fs::read_to_string(samples.join("gateway.toml")).unwrap();
+    for decision in gateway
+        .decisions
+        .iter()
+        .filter(|d| d.file == "gateway.toml" && d.line.is_none())
+    {
+        let key = decision.key.rsplit('.').next().unwrap();
+        let line = format!("# {key} = {}", decision.value);
+        assert!(sample.contains(&line), "{line}");
+    }
+}
+
 /// Each directory under `faulty` is a configuration; `expected` lists its faults.
 #[test]
 fn every_fault_of_every_file_is_reported_at_its_place() {
