@@ -158,6 +158,38 @@ fn the_samples_load() {
     }
 }
 
+/// What a service of every option decides stands in the documentation.
+#[test]
+fn every_key_is_documented() {
+    let document = fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/docs/configuration.md"
+    ))
+    .unwrap();
+    let gateway = load(GATEWAY, SERVICE).unwrap();
+    let optional = [
+        "chain_file",
+        "identity_file",
+        "passphrase_credential",
+        "credential",
+        "ca_file",
+        "secret_key_credential",
+        "upstream_access_key",
+        "upstream_secret_key_file",
+        "upstream_secret_key_credential",
+    ];
+    let decided = gateway
+        .decisions
+        .iter()
+        .map(|d| d.key.rsplit('.').next().unwrap());
+    for key in decided.chain(optional) {
+        assert!(document.contains(&format!("`{key}`")), "{key}");
+    }
+    for group in sceau::adapter::s3::table::GROUPS {
+        assert!(document.contains(&format!("| `{group}` |")), "{group}");
+    }
+}
+
 /// Each directory under `faulty` is a configuration; `expected` lists its faults.
 #[test]
 fn every_fault_of_every_file_is_reported_at_its_place() {
