@@ -68,16 +68,7 @@ fn read(path: &Path, report: &Report) -> Option<Gateway> {
         directory: directory.clone(),
     };
     let main = source(report, &path, name)?;
-    let services: Vec<Source> = service_files(report, &directory)
-        .into_iter()
-        .filter_map(|name| {
-            source(
-                report,
-                &directory.join(SERVICES).join(&name),
-                format!("{SERVICES}/{name}"),
-            )
-        })
-        .collect();
+    let services = service_sources(report, &directory);
     let digest = digest(std::iter::once(&main).chain(&services));
 
     let gateway = with_table(report, &main, |root| gateway::read(root, &files));
@@ -91,12 +82,6 @@ fn read(path: &Path, report: &Report) -> Option<Gateway> {
             )
         })
         .collect();
-    if services.is_empty() {
-        report.file_fault(
-            SERVICES,
-            "no service is configured: add a file such as 10-name.toml",
-        );
-    }
     cross::check(report, gateway.as_ref(), &read);
     let gateway = gateway?;
     let services = read
@@ -116,6 +101,23 @@ fn read(path: &Path, report: &Report) -> Option<Gateway> {
         services,
         decisions: Vec::new(),
     })
+}
+
+fn service_sources(report: &Report, directory: &Path) -> Vec<Source> {
+    let names = service_files(report, directory);
+    if names.is_empty() {
+        report.file_fault(
+            SERVICES,
+            "no service is configured: add a file such as 10-name.toml",
+        );
+    }
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let path = directory.join(SERVICES).join(&name);
+            source(report, &path, format!("{SERVICES}/{name}"))
+        })
+        .collect()
 }
 
 fn source(report: &Report, path: &Path, name: String) -> Option<Source> {
