@@ -66,7 +66,8 @@ pub fn open(path: &Path, kind: Kind, passphrase: &SecretBytes) -> Result<SecretB
         path: path.to_owned(),
         what,
     };
-    if file.len() <= HEAD || file[..5] != MAGIC || file[5] != kind as u8 {
+    let head = file.get(..8).unwrap_or_default();
+    if file.len() <= HEAD || head[..5] != MAGIC || head[5..] != [kind as u8, 0, 0] {
         return Err(malformed("not a protected key of this kind"));
     }
     let key =

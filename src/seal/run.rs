@@ -2,7 +2,7 @@
 
 use subtle::ConstantTimeEq;
 
-use super::aead::{Aead, Bulk};
+use super::aead::{Aead, AeadError, Bulk};
 use super::keys::expand;
 use super::layout::{HEADER, MAX_SEGMENTS, SEGMENT, TAG, TRAILER_ENTRY};
 use super::{Context, EpochKeys, EpochShort, ObjectId, OpenError, Salt, SealError};
@@ -77,17 +77,17 @@ impl RunHeader {
         &self,
         keys: &EpochKeys,
         context: &Context,
-    ) -> Result<(RunKey, [u8; 32]), super::aead::AeadError> {
+    ) -> Result<(RunKey, [u8; 32]), AeadError> {
         let mut tail = Vec::with_capacity(3 * 2 + 3 * 255);
         context.append_to(&mut tail);
         let header = self.encode();
         let okm = expand::<71>(&keys.object, &[LABEL, &header[..96], &tail]);
-        let okm = okm.expose();
+        let (key, rest) = okm.expose().split_first_chunk().ok_or(AeadError)?;
         let key = RunKey {
-            cipher: Bulk::new(&array(&okm[..32]))?,
-            prefix: array(&okm[32..39]),
+            cipher: Bulk::new(key)?,
+            prefix: array(&rest[..7]),
         };
-        Ok((key, array(&okm[39..71])))
+        Ok((key, array(&rest[7..])))
     }
 }
 
@@ -158,8 +158,7 @@ impl RunEntry {
         }
     }
 
-    /// The header that this entry's run must have; a run of unknown length keeps that in its header, so those are
-    /// whole objects and never looked up by entry.
+    /// The header that this entry's run must have, but that a run of part 0 may have been sealed with an unknown length.
     pub fn header(&self, object: ObjectId) -> RunHeader {
         RunHeader {
             trailer: false,
