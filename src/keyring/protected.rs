@@ -10,6 +10,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use super::directory::{self, read};
 use super::error::KeyError;
 use crate::seal::aead::{Aead, Portable};
+use crate::seal::layout::TAG;
 use crate::secret::{Secret, SecretBytes};
 
 const MAGIC: [u8; 5] = [0xD3, b'S', b'C', b'I', 1];
@@ -67,7 +68,7 @@ pub fn open(path: &Path, kind: Kind, passphrase: &SecretBytes) -> Result<SecretB
         what,
     };
     let head = file.get(..8).unwrap_or_default();
-    if file.len() <= HEAD || head[..5] != MAGIC || head[5..] != [kind as u8, 0, 0] {
+    if file.len() < HEAD + TAG || head[..5] != MAGIC || head[5..] != [kind as u8, 0, 0] {
         return Err(malformed("not a protected key of this kind"));
     }
     let key =

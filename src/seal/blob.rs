@@ -78,8 +78,7 @@ pub fn open(
         return Err(OpenError::Header);
     }
     let keys: Arc<EpochKeys> = lookup.epoch(EpochShort(array(&sealed[8..24])))?;
-    let derived =
-        derive(&keys, context, place, &sealed[..72]).ok_or(OpenError::Commitment)?;
+    let derived = derive(&keys, context, place, &sealed[..72]).ok_or(OpenError::Commitment)?;
     if !bool::from(derived.expose()[44..76].ct_eq(&sealed[72..HEAD])) {
         return Err(OpenError::Commitment);
     }
@@ -97,12 +96,7 @@ pub fn open(
 
 /// `key 32 | nonce 12 | commitment 32`; `head` is the blob's first 72 bytes. `None`: a component of the place is longer
 /// than its count can say, so that two places could have one encoding.
-fn derive(
-    keys: &EpochKeys,
-    context: &Context,
-    place: &[&[u8]],
-    head: &[u8],
-) -> Option<Secret<76>> {
+fn derive(keys: &EpochKeys, context: &Context, place: &[&[u8]], head: &[u8]) -> Option<Secret<76>> {
     let mut tail = Vec::new();
     context.append_to(&mut tail);
     for component in place {

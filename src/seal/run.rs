@@ -73,11 +73,7 @@ impl RunHeader {
     }
 
     /// The run's cipher, nonce prefix and commitment.
-    fn derive(
-        &self,
-        keys: &EpochKeys,
-        context: &Context,
-    ) -> Result<(RunKey, [u8; 32]), AeadError> {
+    fn derive(&self, keys: &EpochKeys, context: &Context) -> Result<(RunKey, [u8; 32]), AeadError> {
         let mut tail = Vec::with_capacity(3 * 2 + 3 * 255);
         context.append_to(&mut tail);
         let header = self.encode();
