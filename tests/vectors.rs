@@ -3,12 +3,21 @@
 //! The files are made by `tests/sealing/cases/`, from constants and without the library's sealing code. After a change of
 //! the cases: `SCEAU_WRITE_VECTORS=1 cargo test --test vectors`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 #[path = "sealing/cases/mod.rs"]
 mod cases;
 #[path = "sealing/forge.rs"]
 mod forge;
 #[path = "sealing/opening.rs"]
 mod opening;
+#[path = "sealing/reading.rs"]
+mod reading;
 #[path = "sealing/two_keys.rs"]
 mod two_keys;
 

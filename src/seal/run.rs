@@ -323,3 +323,57 @@ pub(super) fn segment_len(index: u64, length: u64) -> Result<usize, OpenError> {
         std::cmp::Ordering::Greater => Err(OpenError::Length),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::{EpochId, subsecret};
+    use crate::secret::Secret;
+
+    fn secret() -> Secret<48> {
+        let counting: [u8; 48] = std::array::from_fn(|i| i as u8);
+        Secret::from_slice(&counting).unwrap()
+    }
+
+    /// Commitment and only segment of a run of `bonjour` under this object subsecret.
+    fn answer(object: Secret<48>) -> (String, String) {
+        let keys = EpochKeys {
+            id: EpochId([0xE1; 32]),
+            object,
+            metadata: secret(),
+            token: secret(),
+        };
+        let context = Context::new("min-interieur", "s3", "dossiers").unwrap();
+        let spec = RunSpec {
+            object: ObjectId([0x0B; 16]),
+            part: 0,
+            salt: Salt::of_test_vector([0x5A; 32]),
+            length: Some(7),
+        };
+        let sealer = RunSealer::new(&keys, &context, spec).unwrap();
+        let commitment = hex::encode(&sealer.header()[96..]);
+        let mut data = *b"bonjour";
+        let (tag, _) = sealer.finish(&mut data).unwrap();
+        (commitment, hex::encode([&data[..], &tag].concat()))
+    }
+
+    #[test]
+    fn the_known_answer_without_the_subsecret_step() {
+        let (commitment, segment) = answer(secret());
+        assert_eq!(
+            commitment,
+            "73103753c6f942d9d4d612ba97d1124fdc001537ce7bb7a3ca824eb48b9685d0"
+        );
+        assert_eq!(segment, "2d15d561f521712a63be95e24c5673e5a23bcf4a3c6595");
+    }
+
+    #[test]
+    fn the_known_answer_with_the_subsecret_step() {
+        let (commitment, segment) = answer(subsecret(&secret(), "object"));
+        assert_eq!(
+            commitment,
+            "3b9b97288a78c3a8d8eb6004b1ec3df22315b89fd6dccd828c9cac308de6b5dd"
+        );
+        assert_eq!(segment, "59353d534a264ae18a4cefb34c19902fc818424455f4a1");
+    }
+}

@@ -1,6 +1,5 @@
 //! Opens a vector with the library and gives the outcome in the form in which the vector expects it.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,36 +8,15 @@ use sceau::keyring::KeyError;
 use sceau::keyring::identity::{Identity, Recipient};
 use sceau::keyring::protected::{self, Kind as Protected};
 use sceau::keyring::record::{Kind, Record};
-use sceau::seal::layout::LOCATOR;
-use sceau::seal::object::{Fed, ObjectReader};
+use sceau::seal::object::Fed;
 use sceau::seal::range::{RangeReader, RangeSource};
-use sceau::seal::trailer::{self, Digest, Trailer};
-use sceau::seal::{
-    Context, EpochKeys, EpochSecret, EpochShort, KeyLookup, LookupError, ObjectId, OpenError, blob,
-};
-use sceau::secret::{Secret, SecretBytes};
+use sceau::seal::trailer::Digest;
+use sceau::seal::{Context, ObjectId, OpenError, blob};
+use sceau::secret::SecretBytes;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// Epochs by secret.
-pub struct Secrets(HashMap<EpochShort, Arc<EpochKeys>>);
-
-impl Secrets {
-    pub fn new(list: impl IntoIterator<Item = Vec<u8>>) -> Arc<Self> {
-        let keys = list.into_iter().map(|bytes| {
-            let secret = EpochSecret::new(Secret::from_slice(&bytes).expect("48 bytes"));
-            let keys = Arc::new(secret.keys());
-            (keys.id.short(), keys)
-        });
-        Arc::new(Self(keys.collect()))
-    }
-}
-
-impl KeyLookup for Secrets {
-    fn epoch(&self, short: EpochShort) -> Result<Arc<EpochKeys>, LookupError> {
-        self.0.get(&short).cloned().ok_or(LookupError::Unknown)
-    }
-}
+use crate::reading::{Secrets, open_whole, trailer_of};
 
 /// What `tests/vectors/` expects: `{"error": class}` or what came out.
 pub fn outcome(case: &Value, folder: &Path) -> Value {
@@ -114,66 +92,6 @@ fn plaintext(plain: &[u8]) -> Value {
     json!({ "plaintext": out })
 }
 
-/// Feeds a whole object to a reader; gives what was released.
-pub fn feed(reader: &mut ObjectReader, mut sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
-    let (mut out, mut held) = (Vec::new(), Vec::new());
-    while reader.want() > 0 {
-        let (chunk, rest) = sealed
-            .split_at_checked(reader.want())
-            .ok_or(OpenError::Length)?;
-        sealed = rest;
-        let mut chunk = chunk.to_vec();
-        match reader.feed(&mut chunk)? {
-            Fed::Plain(range) => out.extend_from_slice(&chunk[range]),
-            Fed::Held(range) => held.extend_from_slice(&chunk[range]),
-            Fed::Nothing => {}
-            Fed::Finished => out.append(&mut held),
-        }
-    }
-    if !sealed.is_empty() {
-        return Err(OpenError::Length);
-    }
-    Ok(out)
-}
-
-/// Fetches the trailer of a whole object.
-pub fn trailer_of(
-    lookup: &dyn KeyLookup,
-    context: &Context,
-    sealed: &[u8],
-) -> Result<Arc<Trailer>, OpenError> {
-    let (body, locator) = sealed
-        .split_last_chunk::<LOCATOR>()
-        .ok_or(OpenError::Length)?;
-    let length = trailer::locate(*locator, sealed.len() as u64)? as usize;
-    let mut run = body[body.len() - length..].to_vec();
-    Trailer::open(lookup, context, &mut run, sealed.len() as u64).map(Arc::new)
-}
-
-/// Opens a whole object of either kind.
-pub fn open_whole(
-    lookup: Arc<dyn KeyLookup>,
-    context: Arc<Context>,
-    sealed: &[u8],
-    expected: Option<ObjectId>,
-) -> Result<(Vec<u8>, Arc<Trailer>), OpenError> {
-    let length = sealed.len() as u64;
-    let mut reader = ObjectReader::new(lookup.clone(), context.clone(), length, expected)?;
-    let plain = match feed(&mut reader, sealed) {
-        Err(OpenError::NeedsTrailer) => {
-            let trailer = trailer_of(lookup.as_ref(), &context, sealed)?;
-            if expected.is_some_and(|object| object != trailer.object) {
-                return Err(OpenError::Run);
-            }
-            reader = ObjectReader::with_trailer(lookup, context, length, trailer)?;
-            feed(&mut reader, sealed)?
-        }
-        other => other?,
-    };
-    let trailer = reader.trailer().expect("a finished reader has it").clone();
-    Ok((plain, trailer))
-}
-
 const DIGESTS: [(&str, Digest); 7] = [
     ("md5", Digest::Md5),
     ("sha1", Digest::Sha1),
@@ -187,7 +105,8 @@ const DIGESTS: [(&str, Digest); 7] = [
 fn object(case: &Value, folder: &Path) -> Result<Value, OpenError> {
     let sealed = gathered(case, folder);
     let expected = case.get("object").map(|id| ObjectId(sized(id)));
-    let (plain, trailer) = open_whole(lookup(case), context(case), &sealed, expected)?;
+    let mut plain = Vec::new();
+    let trailer = open_whole(lookup(case), context(case), &sealed, expected, &mut plain)?;
     let mut out = plaintext(&plain);
     if case["expect"].get("digests").is_some() {
         let mut found = serde_json::Map::new();
