@@ -13,7 +13,7 @@ mod facts;
 mod given;
 mod intake;
 mod list;
-mod meta;
+pub mod meta;
 mod multipart;
 mod probe;
 pub mod query;
