@@ -1,9 +1,84 @@
-//! Composition.
+//! The command line: each command's arguments are beside what it does.
 
 pub mod check;
+mod custody;
 pub mod init;
+pub mod key;
+mod manual;
+mod outcome;
+mod passphrase;
 
-/// Runs the command line; the exit code is documented in `docs/operators-guide.md`.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use self::outcome::{Exit, Failure, conclude};
+
+/// Seals what clients store in a cloud, and opens what they read: the provider keeps ciphertext only
+#[derive(Debug, Parser)]
+#[command(
+    name = "sceau",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 configuration, 4 keys, 5 state, 6 provider, 7 integrity.\n\
+                  The variable RUST_LOG filters the log, which goes to standard error (such as RUST_LOG=debug)."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::CheckArgs),
+    Init(init::InitArgs),
+    Key(key::KeyArgs),
+    Version(manual::VersionArgs),
+    Man(manual::ManArgs),
+    Completions(manual::CompletionsArgs),
+}
+
+/// Runs the command line; the exit code is one of [`outcome::Exit`].
+pub fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    if let Err(error) = log() {
+        return conclude("sceau", false, Err(Failure::usage(error)));
+    }
+    match &command {
+        Command::Check(args) => check::check(args),
+        Command::Init(args) => init::init(args),
+        Command::Key(args) => key::key(args),
+        Command::Version(args) => conclude("version", args.json, Ok(manual::version())),
+        Command::Man(args) => print("man", manual::man(Cli::command(), args)),
+        Command::Completions(args) => {
+            print("completions", Ok(manual::completions(Cli::command(), args)))
+        }
+    }
+}
+
+/// Starts the log of a command that reads no [log] section.
+fn log() -> Result<(), String> {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    crate::telemetry::init(&filter).map_err(|error| format!("RUST_LOG: {error}"))
+}
+
+fn print(command: &str, text: Result<Vec<u8>, Failure>) -> ExitCode {
+    let text = match text {
+        Ok(text) => text,
+        Err(failure) => return conclude(command, false, Err(failure)),
+    };
+    let mut out = std::io::stdout().lock();
+    match out.write_all(&text).and_then(|()| out.flush()) {
+        Ok(()) => Exit::Done.into(),
+        Err(_) => Exit::Failed.into(),
+    }
+}
+
+/// The wall clock, in Unix seconds.
+fn seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
