@@ -13,11 +13,17 @@ use crate::secret::SecretBytes;
 /// The key directory.
 #[derive(Debug, clap::Args)]
 pub struct DirectoryArgs {
-    /// gateway.toml, or the directory that holds it; its [keys] name the key directory and what opens it
-    #[arg(long, value_name = "PATH", default_value = "gateway.toml")]
-    config: PathBuf,
+    /// gateway.toml, or the directory that holds it; its [keys] name the key directory and what opens it [default:
+    /// gateway.toml]
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
     /// The key directory, without a configuration
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    #[arg(
+        long,
+        visible_alias = "keys",
+        value_name = "DIR",
+        conflicts_with = "config"
+    )]
     directory: Option<PathBuf>,
 }
 
@@ -48,6 +54,11 @@ pub struct Custody {
 }
 
 impl DirectoryArgs {
+    /// Whether the command line says anything of it.
+    pub fn is_given(&self) -> bool {
+        self.config.is_some() || self.directory.is_some()
+    }
+
     pub fn resolve(&self) -> Result<Custody, Failure> {
         let gateway = match &self.directory {
             Some(directory) => {
@@ -56,7 +67,7 @@ impl DirectoryArgs {
                     gateway: None,
                 });
             }
-            None => configuration(&self.config)?,
+            None => configuration(self.config.as_deref().unwrap_or(Path::new("gateway.toml")))?,
         };
         Ok(Custody {
             directory: gateway.keys.directory.clone(),
@@ -66,7 +77,7 @@ impl DirectoryArgs {
 }
 
 /// Reads a configuration for a command that needs its keys.
-pub fn configuration(path: &Path) -> Result<Gateway, Failure> {
+fn configuration(path: &Path) -> Result<Gateway, Failure> {
     config::load(path).map_err(|faults| {
         let mut failure = Failure::from(faults);
         if !path.exists() {

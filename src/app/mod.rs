@@ -5,8 +5,12 @@ mod custody;
 pub mod init;
 pub mod key;
 mod manual;
+pub mod offline;
+mod open;
 mod outcome;
+mod output;
 mod passphrase;
+mod seal;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -35,6 +39,8 @@ enum Command {
     Check(check::CheckArgs),
     Init(init::InitArgs),
     Key(key::KeyArgs),
+    Seal(seal::SealArgs),
+    Open(open::OpenArgs),
     Version(manual::VersionArgs),
     Man(manual::ManArgs),
     Completions(manual::CompletionsArgs),
@@ -50,6 +56,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(args),
         Command::Init(args) => init::init(args),
         Command::Key(args) => key::key(args),
+        Command::Seal(args) => conclude("seal", args.json, seal::run(args)),
+        Command::Open(args) => conclude("open", args.json, open::run(args)),
         Command::Version(args) => conclude("version", args.json, Ok(manual::version())),
         Command::Man(args) => print("man", manual::man(Cli::command(), args)),
         Command::Completions(args) => {

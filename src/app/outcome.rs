@@ -123,6 +123,9 @@ pub fn conclude(command: &str, json: bool, outcome: Result<Answer, Failure>) -> 
 }
 
 fn say(text: &str) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.write_all(b"\n")?;
