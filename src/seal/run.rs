@@ -9,8 +9,10 @@ use super::{Context, EpochKeys, EpochShort, ObjectId, OpenError, Salt, SealError
 
 /// `D3 'S' 'C' '1'`.
 pub const MAGIC: [u8; 4] = [0xD3, b'S', b'C', b'1'];
-const VERSION: u8 = 1;
-const SUITE: u8 = 1;
+/// Of the format.
+pub const VERSION: u8 = 1;
+/// AES-256-GCM with HKDF-Expand-SHA-384.
+pub const SUITE: u8 = 1;
 const SEG_LOG2: u8 = 16;
 /// The flag of a trailer run.
 pub const FLAG_TRAILER: u8 = 1;
