@@ -9,10 +9,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
 
+use super::call::Call;
 use super::checksum::{Algorithm, Checksums, Digests, Kind, Value};
 use super::chunked::{self, ChunkDecoder, Trailers};
+use super::core::Core;
 use super::error::{INCOMPLETE_BODY, MISSING_CONTENT_LENGTH, S3Error};
-use super::{Call, S3};
 use crate::body::{Chunks, Fault, FaultSlot, Plain};
 use crate::error::Refusal;
 use crate::seal::trailer;
@@ -36,18 +37,18 @@ pub(super) struct Received {
     md5: bool,
 }
 
-impl S3 {
+impl Core {
     /// # Errors
     /// A request that does not tell its length, or declares what can't be verified.
-    pub(super) fn intake(&self, call: &Call<'_>, body: Plain) -> Result<Intake, Refusal> {
+    pub(super) fn intake(&self, call: &Call, body: Plain) -> Result<Intake, Refusal> {
         let form = call.verified.payload;
-        let length = match chunked::content_length(call.headers, form)? {
+        let length = match chunked::content_length(&call.headers, form)? {
             Some(length) => length,
             None if body.is_end_stream() => 0,
             None => return Err(S3Error::new(&MISSING_CONTENT_LENGTH).into()),
         };
-        let checksums = Checksums::declared(call.headers, form)?;
-        let decoder = ChunkDecoder::new(form, call.headers, call.verified.chain.clone())?;
+        let checksums = Checksums::declared(&call.headers, form)?;
+        let decoder = ChunkDecoder::new(form, &call.headers, call.verified.chain.clone())?;
         let received = Received {
             digests: Arc::default(),
             flexible: checksums.flexible(),
