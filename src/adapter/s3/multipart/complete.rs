@@ -1,27 +1,26 @@
 //! CompleteMultipartUpload: the parts that count are chosen, the trailer is sealed, and the provider completes.
 
-use http::{HeaderMap, HeaderName, Method, StatusCode};
-use sha2::{Digest, Sha256};
+use http::{HeaderMap, Method, StatusCode};
 
+use super::kept::{completed_answer, fingerprint, kept, parse_kept, result_text};
 use super::rows::{PartRow, UploadRow};
+use super::sums::{check_declared, check_part, md5_tag, object_checksum};
 use super::{KEPT, MIN_PART, RESULT_LIMIT, Upload, declared_size};
-use crate::adapter::authority;
 use crate::adapter::s3::call::Call;
-use crate::adapter::s3::checksum::{self, Algorithm, Kind, Value};
+use crate::adapter::s3::checksum::{Kind, Value};
 use crate::adapter::s3::core::Core;
 use crate::adapter::s3::error::{
-    BAD_DIGEST, ENTITY_TOO_LARGE, ENTITY_TOO_SMALL, INVALID_PART, INVALID_REQUEST, NO_SUCH_UPLOAD,
-    S3Error,
+    ENTITY_TOO_LARGE, ENTITY_TOO_SMALL, INVALID_PART, INVALID_REQUEST, NO_SUCH_UPLOAD, S3Error,
 };
 use crate::adapter::s3::etag;
 use crate::adapter::s3::intake::place;
 use crate::adapter::s3::lasting::Written;
 use crate::adapter::s3::list::malformed;
 use crate::adapter::s3::upstream::{Ask, inner_error};
-use crate::adapter::s3::write::{answered, set, tag};
+use crate::adapter::s3::write::tag;
 use crate::adapter::s3::xml::{self, CompletedPart};
 use crate::body::{Cleared, Plain, SealedTail};
-use crate::error::{INTERNAL, Refusal, STATE_UNAVAILABLE};
+use crate::error::{INTERNAL, Refusal};
 use crate::policy::DocumentPermit;
 use crate::seal::run::RunEntry;
 use crate::seal::trailer::{Digests, seal_trailer};
@@ -346,180 +345,9 @@ fn present_attempt<'a>(held: Option<&String>, attempts: &[&'a PartRow]) -> Optio
         .copied()
 }
 
-fn completed_answer(call: &Call, result: &str) -> Written {
-    let mut out = xml::Writer::document();
-    out.root("CompleteMultipartUploadResult");
-    let host = authority(&call.uri, &call.headers).unwrap_or_default();
-    out.element("Location", &format!("https://{host}{}", call.uri.path()));
-    out.element("Bucket", call.address.bucket().unwrap_or_default());
-    out.element("Key", call.address.key().unwrap_or_default());
-    let lines = || result.lines().filter_map(|line| line.split_once('='));
-    for (name, text) in lines().filter(|(name, _)| !name.starts_with("x-amz-")) {
-        out.element(name, text);
-    }
-    out.close("CompleteMultipartUploadResult");
-    let mut written = Written::new(out.finish());
-    for (name, text) in lines().filter(|(name, _)| name.starts_with("x-amz-")) {
-        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
-            set(&mut written.headers, name, text);
-        }
-    }
-    written
-}
-
 fn spool_gone(error: StateError) -> Refusal {
     match error {
         StateError::SpoolMissing => S3Error::new(&INVALID_PART).into(),
         other => other.into(),
     }
-}
-
-/// A part's declared checksum must be the one that was verified when it was uploaded.
-fn check_part(part: &CompletedPart, row: &PartRow) -> Result<(), Refusal> {
-    let differs = part.checksums.iter().any(|sent| {
-        let verified = row.checksum.as_ref();
-        !verified
-            .is_some_and(|(name, text)| name == sent.algorithm().name() && *text == sent.base64())
-    });
-    if differs {
-        return Err(S3Error::new(&INVALID_PART)
-            .detail("PartNumber", part.number.to_string())
-            .into());
-    }
-    Ok(())
-}
-
-/// The whole object's checksum, when every part has one of the algorithm that the upload was begun with.
-fn object_checksum(
-    rows: &[PartRow],
-    entries: &[RunEntry],
-    upload: &UploadRow,
-) -> Result<Option<(Value, Kind)>, Refusal> {
-    let Some(name) = &upload.algorithm else {
-        return Ok(None);
-    };
-    let algorithm = Algorithm::parse(name)?;
-    let kind = match &upload.kind {
-        Some(kind) => Kind::parse(kind, algorithm)?,
-        None => algorithm.default_kind(),
-    };
-    let values: Option<Vec<Value>> = rows
-        .iter()
-        .map(|row| match &row.checksum {
-            Some((known, text)) if known == name => Value::parse(algorithm, text),
-            _ => None,
-        })
-        .collect();
-    let Some(values) = values else {
-        return Ok(None);
-    };
-    let value = match kind {
-        Kind::Composite => Some(checksum::composite(algorithm, &values)),
-        Kind::FullObject => checksum::combine(
-            algorithm,
-            values
-                .into_iter()
-                .zip(entries.iter().map(|entry| entry.length)),
-        ),
-    };
-    Ok(value.map(|value| (value, kind)))
-}
-
-/// `md5(md5 of each part)-N`, when the client sent them all.
-fn md5_tag(rows: &[PartRow]) -> Option<String> {
-    let parts: Vec<Value> = rows
-        .iter()
-        .map(|row| Value::new(Algorithm::Md5, &hex::decode(row.md5.as_ref()?).ok()?))
-        .collect::<Option<_>>()?;
-    Some(format!(
-        "{}-{}",
-        checksum::composite(Algorithm::Md5, &parts).hex(),
-        parts.len()
-    ))
-}
-
-/// The client's checksum of the whole object must be what its parts make.
-fn check_declared(
-    call: &Call,
-    checksum: Option<&(Value, Kind)>,
-    parts: usize,
-) -> Result<(), Refusal> {
-    let Some((value, kind)) = checksum else {
-        return Ok(());
-    };
-    let shown = match kind {
-        Kind::Composite => checksum::composite_text(value, parts),
-        Kind::FullObject => value.base64(),
-    };
-    let sent = call.text(value.algorithm().header());
-    if sent.is_some_and(|sent| sent != shown && sent != value.base64()) {
-        return Err(S3Error::new(&BAD_DIGEST).into());
-    }
-    Ok(())
-}
-
-/// `name=text`, a line each: the elements of the result document besides names, and the fields of its head.
-fn result_text(
-    shown: &str,
-    checksum: Option<&(Value, Kind)>,
-    parts: usize,
-    head: &HeaderMap,
-) -> String {
-    let mut fields = HeaderMap::new();
-    answered(head, &mut fields);
-    let mut text = format!("ETag={}\n", etag::quote(shown));
-    for (name, value) in &fields {
-        if let Ok(value) = value.to_str() {
-            text.push_str(&format!("{name}={value}\n"));
-        }
-    }
-    if let Some((value, kind)) = checksum {
-        if let Some(name) = value.algorithm().element() {
-            let shown = match kind {
-                Kind::Composite => checksum::composite_text(value, parts),
-                Kind::FullObject => value.base64(),
-            };
-            text.push_str(&format!("{name}={shown}\nChecksumType={}\n", kind.name()));
-        }
-    }
-    text
-}
-
-/// Names the list of parts that a Complete asked for.
-fn fingerprint(parts: &[CompletedPart]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.number.to_be_bytes());
-        hash.update(etag::unquote(&part.etag));
-        hash.update([0]);
-    }
-    hash.finalize().into()
-}
-
-/// `list 32 | u32 length of the trailer | trailer | result`, without a result while the Complete is in progress.
-fn kept(list: &[u8; 32], trailer: &[u8], result: Option<&str>) -> Vec<u8> {
-    let length = u32::try_from(trailer.len()).unwrap_or(u32::MAX);
-    let mut value = list.to_vec();
-    value.extend_from_slice(&length.to_be_bytes());
-    value.extend_from_slice(trailer);
-    value.extend_from_slice(result.unwrap_or_default().as_bytes());
-    value
-}
-
-/// Whether a kept row is that of a Complete that succeeded.
-pub(super) fn has_result(value: &[u8]) -> bool {
-    parse_kept(value).is_ok_and(|(_, _, result)| result.is_some())
-}
-
-type Kept<'a> = (&'a [u8], &'a [u8], Option<&'a str>);
-
-fn parse_kept(value: &[u8]) -> Result<Kept<'_>, Refusal> {
-    let parsed = || {
-        let (list, rest) = value.split_at_checked(32)?;
-        let (length, rest) = rest.split_first_chunk::<4>()?;
-        let (trailer, result) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        let result = std::str::from_utf8(result).ok()?;
-        Some((list, trailer, (!result.is_empty()).then_some(result)))
-    };
-    parsed().ok_or_else(|| Refusal::new(&STATE_UNAVAILABLE))
 }

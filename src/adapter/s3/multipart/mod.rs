@@ -3,9 +3,11 @@
 //! that clients hold is sealed and says where the upload is at the provider.
 
 mod complete;
+mod kept;
 mod list;
 mod part;
 mod rows;
+mod sums;
 
 use http::header::HeaderName;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -110,7 +112,7 @@ impl Core {
         let gone = response.status() == StatusCode::NOT_FOUND;
         let key = self.complete_key(&upload);
         let completing = self.vault.get(Table::Complete, &key).await?;
-        let completed = completing.as_deref().is_some_and(complete::has_result);
+        let completed = completing.as_deref().is_some_and(kept::has_result);
         if completing.is_some() && !completed {
             self.vault.delete(Table::Complete, &key).await?;
         }
