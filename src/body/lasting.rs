@@ -14,11 +14,14 @@ use super::{Fault, Released};
 /// Something under way; it goes on only while it is polled.
 pub type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Waits for `work`, no longer than `patience`.
+/// Waits for `work`, no longer than `patience`; with none, not at all.
 ///
 /// # Errors
 /// The work itself, which goes on.
 pub async fn within<T>(mut work: Work<T>, patience: Duration) -> Result<T, Work<T>> {
+    if patience.is_zero() {
+        return Err(work);
+    }
     match tokio::time::timeout(patience, &mut work).await {
         Ok(done) => Ok(done),
         Err(_) => Err(work),

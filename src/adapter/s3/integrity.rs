@@ -1,6 +1,6 @@
 //! What the provider is given beside TLS to check the sealed bytes by (decision 20). Every digest is of ciphertext.
 
-use http::{HeaderName, Response};
+use http::{HeaderName, Response, StatusCode};
 
 use super::call::Call;
 use super::checksum::{self, Algorithm, Checksums};
@@ -56,7 +56,7 @@ impl Core {
             Integrity::TrailerCrc32c => self.send_with_trailer(call, ask, body).await?,
             Integrity::SpoolMd5 => self.send_spooled(call, ask, body).await?,
         };
-        if response.status().is_success() {
+        if response.status() == StatusCode::OK {
             return Ok(response);
         }
         Err(self.upstream_refusal(response).await)

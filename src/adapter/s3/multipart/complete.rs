@@ -48,7 +48,8 @@ impl Core {
         body: Plain,
     ) -> Result<Written, Refusal> {
         let upload = self.upload(call)?;
-        let document = self.intake(call, body)?.body.collect(LIST_LIMIT).await?;
+        let intake = self.intake_of_list(call, body)?;
+        let document = intake.body.collect(LIST_LIMIT).await?;
         let parts = xml::complete_request(&document, LIST_LIMIT)?;
         let list = fingerprint(&parts);
         let kept_key = self.complete_key(&upload);
