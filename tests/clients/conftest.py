@@ -109,6 +109,10 @@ class Way:
         self.client = s3(endpoint)
         self.store_client = s3(store.endpoint)
 
+    def virtual(self):
+        """The same by the name before which buckets stand: another of the gateway's services."""
+        return Way(self.name, self.store, self.endpoint.virtual(), self.canary)
+
     def bucket(self, **settings):
         name = f"{self.name}-{uuid.uuid4().hex[:12]}"
         self.client.create_bucket(Bucket=name, **settings)
@@ -154,6 +158,18 @@ def direct(store, clear_canary):
 @pytest.fixture(scope="session")
 def through(store, gateway, sealed_canary):
     return Way("gateway", store, gateway.endpoint, sealed_canary)
+
+
+@pytest.fixture(scope="session")
+def strict(store, gateway, sealed_canary):
+    """Another tenant's service, whose policy lets nothing pass in clear."""
+    return Way("gateway", store, gateway.at("strict.localhost"), sealed_canary)
+
+
+@pytest.fixture(scope="session")
+def md5_tags(store, gateway, sealed_canary):
+    """A service that shows a verified MD5 as the entity tag."""
+    return Way("gateway", store, gateway.at("md5.localhost"), sealed_canary)
 
 
 @pytest.fixture(params=["direct", "gateway"])
