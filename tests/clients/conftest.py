@@ -143,7 +143,8 @@ class Way:
 
 def s3(endpoint, **settings):
     """A boto3 client that fails at once instead of retrying."""
-    settings = {"retries": {"max_attempts": 0, "mode": "standard"}, "connect_timeout": 5, "read_timeout": 60, **settings}
+    settings = {"retries": {"max_attempts": 0, "mode": "standard"}, "connect_timeout": 5, "read_timeout": 60, "signature_version": "s3v4",
+                **settings}
     return boto3.session.Session().client(
         "s3", endpoint_url=endpoint.url, aws_access_key_id=endpoint.access_key, aws_secret_access_key=endpoint.secret_key,
         region_name=REGION, verify=str(endpoint.ca), config=Config(**settings),

@@ -35,19 +35,28 @@ def pool(endpoint):
     return urllib3.HTTPSConnectionPool(host.hostname, host.port, ca_certs=str(endpoint.ca), retries=False, timeout=30)
 
 
-def signed(endpoint, method, target, headers, secret=None, region=REGION):
-    """A request with its signature in the head, and what it was signed with."""
+class Signer(botocore.auth.S3SigV4Auth):
+    """Signs the payload's hash that it is told."""
+
+    def __init__(self, payload, *arguments):
+        super().__init__(*arguments)
+        self.told = payload
+
+    def payload(self, request):
+        return self.told
+
+
+def signed(endpoint, method, target, headers, payload, secret=None, region=REGION):
+    """A request with its signature in the head, and what signed it."""
     request = AWSRequest(method, endpoint.url + target, headers=headers)
-    credentials = Credentials(endpoint.access_key, secret or endpoint.secret_key)
-    signer = botocore.auth.S3SigV4Auth(credentials, "s3", region)
+    signer = Signer(payload, Credentials(endpoint.access_key, secret or endpoint.secret_key), "s3", region)
     signer.add_auth(request)
-    return request, signer, credentials
+    return request, signer
 
 
 def send(endpoint, method, target, headers=None, body=b"", payload="UNSIGNED-PAYLOAD", **signing):
     """A signed request. `target` is the path with its query, sent as it stands."""
-    headers = {"x-amz-content-sha256": payload, **(headers or {})}
-    request, _, _ = signed(endpoint, method, target, headers, **signing)
+    request, _ = signed(endpoint, method, target, headers or {}, payload, **signing)
     return plain(endpoint, method, target, dict(request.headers.items()), body)
 
 

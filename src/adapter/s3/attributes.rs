@@ -72,7 +72,7 @@ impl S3 {
             let after: Vec<_> = trailer.entries.iter().filter(|e| e.part > marker).collect();
             let page = &after[..after.len().min(max)];
             out.open("ObjectParts");
-            out.element("TotalPartsCount", &trailer.entries.len().to_string());
+            out.element("PartsCount", &trailer.entries.len().to_string());
             out.element("PartNumberMarker", &marker.to_string());
             if let Some(last) = page.last() {
                 out.element("NextPartNumberMarker", &last.part.to_string());

@@ -132,7 +132,7 @@ impl S3 {
                 .await?;
         }
         if *call.method == Method::GET {
-            let got = get.then_some((head.status, sealed_start(&head.headers), body));
+            let got = get.then_some((head.status, sealed_span(&head.headers), body));
             *response.body_mut() = self
                 .release(call, &place, &facts, &answer.range, got)
                 .await?;
@@ -147,19 +147,22 @@ impl S3 {
         place: &Place,
         facts: &Facts,
         range: &Range<u64>,
-        got: Option<(StatusCode, Option<u64>, Sealed)>,
+        got: Option<(StatusCode, Option<Range<u64>>, Sealed)>,
     ) -> Result<Released, ReadError> {
         let whole = *range == (0..facts.length);
-        let (start, body) = match got {
+        let (span, body) = match got {
             _ if matches!(facts.source, Source::Marker) => return Ok(Released::empty()),
             Some((StatusCode::OK, _, body)) if whole => return self.whole(facts, body),
             _ if range.is_empty() => return Ok(Released::empty()),
-            Some((StatusCode::PARTIAL_CONTENT, start, body)) => (start, Some(body)),
+            Some((StatusCode::PARTIAL_CONTENT, span, body)) => (span, Some(body)),
             _ => (None, None),
         };
         let reader = self.range_reader(facts, range)?;
         let sealed = reader.sealed();
-        if let (Some(body), true) = (body, start == Some(sealed.start)) {
+        // the guess may begin at the right place and end too soon: where runs meet, or when `If-Range` fails
+        let holds =
+            span.is_some_and(|span| span.start == sealed.start && span.end >= sealed.end);
+        if let (Some(body), true) = (body, holds) {
             return Ok(Released::opened(OpenBody::range(body, reader)));
         }
         let ask = Ask::get(place)
@@ -173,7 +176,7 @@ impl S3 {
             }
             _ => return Err(self.upstream_refusal(again).await.into()),
         }
-        if sealed_start(again.headers()) != Some(sealed.start) {
+        if sealed_span(again.headers()) != Some(sealed) {
             let refusal = Refusal::new(&UPSTREAM_INVALID);
             return Err(refusal
                 .message("The provider answered another range than was asked for.")
@@ -255,15 +258,12 @@ fn sealed_guess(part: Part) -> Option<Range<u64>> {
     }
 }
 
-/// Where the provider's partial answer begins.
-fn sealed_start(headers: &HeaderMap) -> Option<u64> {
+/// Which bytes the provider's partial answer holds.
+fn sealed_span(headers: &HeaderMap) -> Option<Range<u64>> {
     let value = headers.get(CONTENT_RANGE)?.to_str().ok()?;
-    value
-        .strip_prefix("bytes ")?
-        .split_once('-')?
-        .0
-        .parse()
-        .ok()
+    let (range, _) = value.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    Some(first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?)
 }
 
 /// Decides the status and the bytes, now that the object is known.
