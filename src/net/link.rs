@@ -18,8 +18,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
-use tokio_rustls::client::TlsStream;
 
+use super::tls_stream::ClientStream;
 use crate::body::{Cleared, Fault, Outbound};
 
 /// Bytes that hyper buffers of one answer.
@@ -29,7 +29,7 @@ const KEPT: usize = 256;
 
 /// The bytes below HTTP.
 pub(super) enum Wire {
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<ClientStream>),
     /// Loopback only.
     Plain(TcpStream),
 }
