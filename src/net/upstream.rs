@@ -87,6 +87,8 @@ impl Provider {
         let settings = &self.0.settings;
         let stream = TcpStream::connect((settings.host.as_str(), settings.port)).await?;
         stream.set_nodelay(true)?;
+        // however the connection ends, the provider sees a reset and never an end: see `Wire::poll_shutdown`
+        stream.set_zero_linger()?;
         let Some(tls) = &settings.tls else {
             return Ok(Wire::Plain(stream));
         };

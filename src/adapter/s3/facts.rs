@@ -233,8 +233,7 @@ impl Core {
         upstream_etag: &str,
         range: Range<u64>,
     ) -> Result<Sealed, ReadError> {
-        let start = range.start;
-        let ask = Ask::get(place).range(range).if_match(upstream_etag);
+        let ask = Ask::get(place).range(range.clone()).if_match(upstream_etag);
         let response = self.ask(call, ask).await?;
         if response.status() != StatusCode::PARTIAL_CONTENT {
             return Err(ReadError::pinned(self, response).await);
@@ -243,7 +242,7 @@ impl Core {
         if tag.is_some_and(|tag| tag != upstream_etag) {
             return Err(ReadError::Replaced(unsteady()));
         }
-        if range_start(response.headers()) != Some(start) {
+        if span(response.headers()) != Some(range) {
             let refusal = Refusal::new(&UPSTREAM_INVALID);
             return Err(refusal
                 .message("The provider answered another range than was asked for.")
@@ -289,10 +288,11 @@ pub(super) fn total(headers: &HeaderMap) -> Option<u64> {
     }
 }
 
-/// Where a partial answer begins.
-pub(super) fn range_start(headers: &HeaderMap) -> Option<u64> {
+/// Which bytes the provider's partial answer holds.
+pub(super) fn span(headers: &HeaderMap) -> Option<Range<u64>> {
     let range = text(headers, CONTENT_RANGE)?.strip_prefix("bytes ")?;
-    range.split_once('-')?.0.parse().ok()
+    let (first, last) = range.split_once('/')?.0.split_once('-')?;
+    Some(first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?)
 }
 
 pub(super) fn text(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {

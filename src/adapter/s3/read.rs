@@ -11,7 +11,7 @@ use super::core::Core;
 use super::error::{
     INVALID_PART_NUMBER, INVALID_RANGE, INVALID_REQUEST, PRECONDITION_FAILED, S3Error,
 };
-use super::facts::{Facts, ReadError, Source, range_start};
+use super::facts::{Facts, ReadError, Source, span};
 use super::range::{self, Wanted};
 use super::upstream::Ask;
 use super::{etag, table};
@@ -120,7 +120,7 @@ impl Core {
                 .await?;
         }
         if call.method == Method::GET {
-            let got = get.then_some((head.status, range_start(&head.headers), body));
+            let got = get.then_some((head.status, span(&head.headers), body));
             *response.body_mut() = self
                 .release(call, &place, &facts, &answer.range, got)
                 .await?;
@@ -135,19 +135,22 @@ impl Core {
         place: &Place,
         facts: &Facts,
         range: &Range<u64>,
-        got: Option<(StatusCode, Option<u64>, Sealed)>,
+        got: Option<(StatusCode, Option<Range<u64>>, Sealed)>,
     ) -> Result<Released, ReadError> {
         let whole = *range == (0..facts.length);
-        let (start, body) = match got {
+        let (span, body) = match got {
             _ if matches!(facts.source, Source::Marker) => return Ok(Released::empty()),
             Some((StatusCode::OK, _, body)) if whole => return self.whole(facts, body),
             _ if range.is_empty() => return Ok(Released::empty()),
-            Some((StatusCode::PARTIAL_CONTENT, start, body)) => (start, Some(body)),
+            Some((StatusCode::PARTIAL_CONTENT, span, body)) => (span, Some(body)),
             _ => (None, None),
         };
         let reader = self.range_reader(facts, range)?;
         let sealed = reader.sealed();
-        if let (Some(body), true) = (body, start == Some(sealed.start)) {
+        // the guess may begin at the right place and end too soon: where runs meet, or when `If-Range` fails
+        let holds =
+            span.is_some_and(|span| span.start == sealed.start && span.end >= sealed.end);
+        if let (Some(body), true) = (body, holds) {
             return Ok(Released::opened(OpenBody::range(body, reader)));
         }
         let body = self
