@@ -39,7 +39,7 @@ pub struct InitArgs {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum InitError {
+pub(super) enum InitError {
     #[error("{} exists and is not empty: nothing was changed", .0.display())]
     Exists(PathBuf),
     #[error("{}: {source}", path.display())]
@@ -50,6 +50,17 @@ enum InitError {
     Keys(#[from] KeyError),
     #[error("the system gives no random bytes")]
     Randomness,
+}
+
+impl InitArgs {
+    pub(super) fn new(directory: PathBuf, host: &str, bind: std::net::SocketAddr) -> Self {
+        Self {
+            directory,
+            host: host.to_owned(),
+            bind,
+            json: false,
+        }
+    }
 }
 
 impl InitError {
@@ -105,7 +116,7 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 /// Everything is made beside the target and renamed at the end: the directory is whole or absent.
-fn make(args: &InitArgs) -> Result<(), InitError> {
+pub(super) fn make(args: &InitArgs) -> Result<(), InitError> {
     let target = &args.directory;
     refuse_used(target)?;
     let name = target
@@ -199,7 +210,7 @@ fn secret(path: &Path) -> Result<SecretBytes, InitError> {
     Ok(secret)
 }
 
-fn random(bytes: usize) -> Result<String, InitError> {
+pub(super) fn random(bytes: usize) -> Result<String, InitError> {
     let mut buffer = zeroize::Zeroizing::new(vec![0; bytes]);
     getrandom::fill(&mut buffer).map_err(|_| InitError::Randomness)?;
     Ok(URL_SAFE_NO_PAD.encode(&*buffer))

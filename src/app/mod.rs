@@ -1,6 +1,8 @@
 //! Composition.
 
 pub mod check;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod init;
 
 /// Runs the command line; the exit code is documented in `docs/operators-guide.md`.

@@ -1,0 +1,7 @@
+//! `sceau demo`.
+
+mod client;
+mod evidence;
+mod report;
+mod store;
+mod tree;
