@@ -64,7 +64,7 @@ impl InitArgs {
 }
 
 impl InitError {
-    fn exit_code(&self) -> u8 {
+    pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Exists(_) => 2,
             Self::Keys(_) => 4,
@@ -140,7 +140,8 @@ pub(super) fn make(args: &InitArgs) -> Result<(), InitError> {
     made
 }
 
-fn refuse_used(target: &Path) -> Result<(), InitError> {
+/// The directory must not exist, or be empty.
+pub(super) fn refuse_used(target: &Path) -> Result<(), InitError> {
     match fs::read_dir(target) {
         Ok(mut entries) => match entries.next() {
             None => Ok(()),

@@ -74,10 +74,7 @@ impl Answer {
             broken => Err(ClientError::Refused {
                 what: what.to_owned(),
                 status: self.status,
-                code: self
-                    .code()
-                    .or_else(|| broken.clone())
-                    .unwrap_or_default(),
+                code: self.code().or_else(|| broken.clone()).unwrap_or_default(),
             }),
         }
     }
@@ -138,7 +135,12 @@ impl Client {
 
     pub async fn create_bucket(&self, bucket: &str) -> Result<(), ClientError> {
         let answer = self
-            .send(Method::PUT, &path(bucket, ""), HeaderMap::new(), Bytes::new())
+            .send(
+                Method::PUT,
+                &path(bucket, ""),
+                HeaderMap::new(),
+                Bytes::new(),
+            )
             .await?;
         answer.success("CreateBucket").map(drop)
     }
@@ -203,8 +205,13 @@ impl Client {
 
     /// Whatever is answered, refusals included.
     pub async fn get(&self, bucket: &str, key: &str) -> Result<Answer, ClientError> {
-        self.send(Method::GET, &path(bucket, key), HeaderMap::new(), Bytes::new())
-            .await
+        self.send(
+            Method::GET,
+            &path(bucket, key),
+            HeaderMap::new(),
+            Bytes::new(),
+        )
+        .await
     }
 
     /// Bytes `first` to `last`, both included.

@@ -15,7 +15,11 @@ pub struct Search(HashSet<u128>);
 impl Search {
     /// How many of the pieces are told apart from padding.
     pub fn learn(&mut self, known: &[u8]) -> usize {
-        let telling = known.as_chunks::<PIECE>().0.iter().filter(|piece| telling(piece));
+        let telling = known
+            .as_chunks::<PIECE>()
+            .0
+            .iter()
+            .filter(|piece| telling(piece));
         telling
             .map(|piece| self.0.insert(u128::from_le_bytes(*piece)))
             .count()
@@ -23,7 +27,9 @@ impl Search {
 
     /// How many places of `bytes` hold a known piece, at any alignment.
     pub fn count(&self, bytes: &[u8]) -> usize {
-        let windows = bytes.windows(PIECE).filter_map(|w| w.first_chunk::<PIECE>());
+        let windows = bytes
+            .windows(PIECE)
+            .filter_map(|w| w.first_chunk::<PIECE>());
         windows
             .filter(|piece| self.0.contains(&u128::from_le_bytes(**piece)))
             .count()

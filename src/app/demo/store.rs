@@ -234,7 +234,10 @@ mod tests {
         client.create_bucket("bucket").await.unwrap();
         let key = "Été/a b+c.txt";
         let text = Bytes::from_static(b"0123456789");
-        client.put("bucket", key, DESCRIBED, text.clone()).await.unwrap();
+        client
+            .put("bucket", key, DESCRIBED, text.clone())
+            .await
+            .unwrap();
         let whole = client.get("bucket", key).await.unwrap();
         assert_eq!(whole.body, text);
         assert_eq!(whole.headers["x-amz-meta-sceau-0"], "AbC=");
@@ -246,10 +249,16 @@ mod tests {
         let beyond = client.get_range("bucket", key, 10, 12).await.unwrap();
         assert_eq!(beyond.code().as_deref(), Some("InvalidRange"));
         assert_eq!(client.list("bucket").await.unwrap(), [(key.to_owned(), 10)]);
-        assert_eq!(std::fs::read(root.path().join("bucket").join(key)).unwrap(), text);
+        assert_eq!(
+            std::fs::read(root.path().join("bucket").join(key)).unwrap(),
+            text
+        );
 
         let long: Bytes = (0..(6u32 << 20)).map(|i| (i % 253) as u8).collect();
-        client.put_parts("bucket", "long", DESCRIBED, &long, 5 << 20).await.unwrap();
+        client
+            .put_parts("bucket", "long", DESCRIBED, &long, 5 << 20)
+            .await
+            .unwrap();
         let whole = client.get("bucket", "long").await.unwrap();
         assert!(whole.body == long);
         assert_eq!(whole.headers["x-amz-meta-sceau-0"], "AbC=");
@@ -261,9 +270,15 @@ mod tests {
         let store = Store::start(root.path(), "KEY", "secret").await.unwrap();
         let client = client(&store, "secret");
         client.create_bucket("bucket").await.unwrap();
-        client.put("bucket", "k", DESCRIBED, Bytes::from_static(b"a")).await.unwrap();
+        client
+            .put("bucket", "k", DESCRIBED, Bytes::from_static(b"a"))
+            .await
+            .unwrap();
         let present = client.get("bucket", "k").await.unwrap().headers["etag"].clone();
-        let with = client.get_if_match("bucket", "k", present.to_str().unwrap()).await.unwrap();
+        let with = client
+            .get_if_match("bucket", "k", present.to_str().unwrap())
+            .await
+            .unwrap();
         assert_eq!(with.status, StatusCode::OK);
         let other = "\"00000000000000000000000000000000\"";
         let without = client.get_if_match("bucket", "k", other).await.unwrap();

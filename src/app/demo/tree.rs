@@ -183,7 +183,11 @@ fn offers() -> String {
             choice.of(&PEOPLE),
             120_000 + choice.below(380_000),
             choice.below(61),
-            choice.of(&["offre anormalement basse", "régulière", "irrégulière, à régulariser"]),
+            choice.of(&[
+                "offre anormalement basse",
+                "régulière",
+                "irrégulière, à régulariser"
+            ]),
         );
     }
     text.push_str("  ]\n}\n");
@@ -207,7 +211,11 @@ fn minutes() -> String {
             choice.of(&PEOPLE),
             choice.of(&SERVICES),
             choice.of(&SUBJECTS),
-            choice.of(&["adopté à l'unanimité", "ajourné", "rejeté, sept voix contre cinq"]),
+            choice.of(&[
+                "adopté à l'unanimité",
+                "ajourné",
+                "rejeté, sept voix contre cinq"
+            ]),
         );
     }
     text.push_str("</office:text></office:body></office:document>\n");
@@ -247,7 +255,21 @@ fn plan() -> Vec<u8> {
     const PIXELS: u32 = WIDTH * HEIGHT * 3;
     let mut bytes = Vec::with_capacity(54 + PIXELS as usize);
     bytes.extend_from_slice(b"BM");
-    for field in [54 + PIXELS, 0, 54, 40, WIDTH, HEIGHT, 0x0018_0001, 0, PIXELS, 2835, 2835, 0, 0] {
+    for field in [
+        54 + PIXELS,
+        0,
+        54,
+        40,
+        WIDTH,
+        HEIGHT,
+        0x0018_0001,
+        0,
+        PIXELS,
+        2835,
+        2835,
+        0,
+        0,
+    ] {
         bytes.extend_from_slice(&field.to_le_bytes());
     }
     for y in 0..HEIGHT {
@@ -284,7 +306,10 @@ mod tests {
         for file in &files {
             assert!(file.marking.is_ascii() && file.marking.len() >= 16);
         }
-        let offers = files.iter().find(|file| file.key.ends_with("json")).unwrap();
+        let offers = files
+            .iter()
+            .find(|file| file.key.ends_with("json"))
+            .unwrap();
         serde_json::from_slice::<serde_json::Value>(&offers.bytes).unwrap();
     }
 }
