@@ -86,7 +86,7 @@ impl<W: Write> Acts<'_, W> {
         for file in self.files {
             let answer = self.user.get(BUCKET, file.key).await?;
             let marking = answer.headers.get("x-amz-meta-marking");
-            same &= whole(&answer)
+            same &= answer.is_whole()
                 && answer.body == file.bytes
                 && marking.is_some_and(|marking| marking == file.marking);
             listed.push((file.key.to_owned(), file.bytes.len() as u64));
@@ -103,7 +103,7 @@ impl<W: Write> Acts<'_, W> {
         let (first, last) = (SEGMENT - 7, SEGMENT + 8);
         let part = self.user.get_range(BUCKET, BUDGET, first, last).await?;
         self.ledger.claim(
-            whole(&part) && budget.bytes.get(first..=last) == Some(&part.body),
+            part.is_whole() && budget.bytes.get(first..=last) == Some(&part.body),
             "a range across two sealed segments brings the user's bytes and no others",
         )?;
         self.ledger.claim(
@@ -175,7 +175,7 @@ impl<W: Write> Acts<'_, W> {
             is_refusal(&refused),
             format_args!(
                 "the gateway does not pass that copy on: {}",
-                outcome(&refused)
+                refused.outcome()
             ),
         )?;
         Ok(())
@@ -201,10 +201,10 @@ impl<W: Write> Acts<'_, W> {
             .get_range(BUCKET, PLAN, inside, inside + 99)
             .await?;
         self.ledger.claim(
-            !whole(&part) && carries_nothing_of(&part, &plan),
+            !part.is_whole() && carries_nothing_of(&part, &plan),
             format_args!(
                 "a range inside the bad segment brings nothing: {}",
-                outcome(&part)
+                part.outcome()
             ),
         )?;
         flip(&self.stored(PLAN), place)?;
@@ -216,7 +216,7 @@ impl<W: Write> Acts<'_, W> {
             is_refusal(&answer) && carries_nothing_of(&answer, &budget),
             format_args!(
                 "two objects exchanged, metadata and all: {}",
-                outcome(&answer)
+                answer.outcome()
             ),
         )?;
         self.swap(NOTE, BUDGET)?;
@@ -229,15 +229,15 @@ impl<W: Write> Acts<'_, W> {
         let answer = self.user.get(BUCKET, NOTE).await?;
         let note = self.file(NOTE)?.bytes.clone();
         self.ledger.claim(
-            !whole(&answer) && carries_nothing_of(&answer, &note),
-            format_args!("the last byte cut off: {}", outcome(&answer)),
+            !answer.is_whole() && carries_nothing_of(&answer, &note),
+            format_args!("the last byte cut off: {}", answer.outcome()),
         )?;
         fs::write(self.stored(NOTE), sealed)?;
 
         let mut again = true;
         for key in [PLAN, NOTE, BUDGET] {
             let answer = self.user.get(BUCKET, key).await?;
-            again &= whole(&answer) && answer.body == self.file(key)?.bytes;
+            again &= answer.is_whole() && answer.body == self.file(key)?.bytes;
         }
         self.ledger.claim(
             again,
@@ -309,13 +309,8 @@ async fn put(client: &Client, file: &File) -> Result<(), ClientError> {
         .await
 }
 
-/// A success that came to its end.
-fn whole(answer: &Answer) -> bool {
-    answer.status.is_success() && answer.broken.is_none()
-}
-
 fn is_refusal(answer: &Answer) -> bool {
-    !answer.status.is_success() && answer.code().is_some()
+    !answer.is_whole() && answer.code().is_some()
 }
 
 /// Broken off no later than where the bad segment begins, and right up to there.
@@ -330,16 +325,6 @@ fn carries_nothing_of(answer: &Answer, plain: &[u8]) -> bool {
     search.learn(plain);
     let refused = is_refusal(answer) && search.count(&answer.body) == 0;
     refused || answer.body.is_empty()
-}
-
-/// S3's code and the status, or that the connection was broken off.
-fn outcome(answer: &Answer) -> String {
-    let status = answer.status.as_u16();
-    match (answer.code(), &answer.broken) {
-        (Some(code), _) => format!("{status} {code}"),
-        (None, Some(_)) => format!("broken off after {} bytes", answer.body.len()),
-        (None, None) => format!("{status} and {} bytes", answer.body.len()),
-    }
 }
 
 fn flip(path: &Path, at: usize) -> io::Result<()> {

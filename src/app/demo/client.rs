@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, RANGE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::pem::PemObject as _;
@@ -42,12 +43,8 @@ pub enum ClientError {
     Request(#[from] http::Error),
     #[error("the request can't be signed: {}", .0.code.name)]
     Sign(S3Error),
-    #[error("{what} was answered {status} {code}")]
-    Refused {
-        what: String,
-        status: StatusCode,
-        code: String,
-    },
+    #[error("{what} failed: {why}")]
+    Failed { what: &'static str, why: String },
     #[error("{}", .0.0)]
     Malformed(Malformed),
 }
@@ -55,10 +52,11 @@ pub enum ClientError {
 /// What came back, as far as it came.
 #[derive(Debug)]
 pub struct Answer {
-    pub status: StatusCode,
+    /// `None`: the connection was closed before an answer's head.
+    pub status: Option<StatusCode>,
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// Why the body broke off before its end.
+    /// Why it broke off before its end.
     pub broken: Option<String>,
 }
 
@@ -68,15 +66,28 @@ impl Answer {
         xml::provider_error(&self.body, DOCUMENT_MAX).map(|error| error.code)
     }
 
-    fn success(self, what: &str) -> Result<Self, ClientError> {
-        match &self.broken {
-            None if self.status.is_success() => Ok(self),
-            broken => Err(ClientError::Refused {
-                what: what.to_owned(),
-                status: self.status,
-                code: self.code().or_else(|| broken.clone()).unwrap_or_default(),
-            }),
+    /// A success that came to its end.
+    pub fn is_whole(&self) -> bool {
+        self.broken.is_none() && self.status.is_some_and(|status| status.is_success())
+    }
+
+    /// S3's code and the status, or how far it came before it broke off.
+    pub fn outcome(&self) -> String {
+        let length = self.body.len();
+        match (self.status, self.code(), &self.broken) {
+            (Some(status), Some(code), _) => format!("{} {code}", status.as_u16()),
+            (Some(status), None, None) => format!("{} and {length} bytes", status.as_u16()),
+            (_, _, Some(_)) => format!("the connection is broken off after {length} bytes"),
+            (None, _, None) => "no answer".to_owned(),
         }
+    }
+
+    fn success(self, what: &'static str) -> Result<Self, ClientError> {
+        if self.is_whole() {
+            return Ok(self);
+        }
+        let why = self.outcome();
+        Err(ClientError::Failed { what, why })
     }
 }
 
@@ -304,25 +315,36 @@ where
 {
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
-    let response = sender.send_request(request).await?;
-    let (head, mut incoming) = response.into_parts();
-    let (mut body, mut broken) = (Vec::new(), None);
-    while let Some(frame) = incoming.frame().await {
-        match frame {
-            Ok(frame) => body.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
-            Err(error) => {
-                broken = Some(error.to_string());
-                break;
-            }
+    let mut answer = Answer {
+        status: None,
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+        broken: None,
+    };
+    match sender.send_request(request).await {
+        Ok(response) => {
+            let (head, incoming) = response.into_parts();
+            answer.status = Some(head.status);
+            answer.headers = head.headers;
+            (answer.body, answer.broken) = read(incoming).await;
         }
+        Err(error) => answer.broken = Some(error.to_string()),
     }
     driver.abort();
-    Ok(Answer {
-        status: head.status,
-        headers: head.headers,
-        body: body.into(),
-        broken,
-    })
+    Ok(answer)
+}
+
+/// What came of a body, and why no more.
+async fn read(mut incoming: Incoming) -> (Bytes, Option<String>) {
+    let mut body = Vec::new();
+    while let Some(frame) = incoming.frame().await {
+        match frame.map(http_body::Frame::into_data) {
+            Ok(Ok(data)) => body.extend_from_slice(&data),
+            Ok(Err(_)) => {}
+            Err(error) => return (body.into(), Some(error.to_string())),
+        }
+    }
+    (body.into(), None)
 }
 
 fn path(bucket: &str, key: &str) -> String {
