@@ -63,7 +63,14 @@ pub struct Answer {
 impl Answer {
     /// S3's code of a refusal.
     pub fn code(&self) -> Option<String> {
-        xml::provider_error(&self.body, DOCUMENT_MAX).map(|error| error.code)
+        self.named("Code")
+    }
+
+    /// The text of an element of an error document.
+    fn named(&self, element: &str) -> Option<String> {
+        let root = xml::parse(&self.body, DOCUMENT_MAX).ok()?;
+        let error = Some(&root).filter(|root| root.name == "Error")?;
+        error.text_of(element).map(str::to_owned)
     }
 
     /// A success that came to its end.
@@ -71,11 +78,15 @@ impl Answer {
         self.broken.is_none() && self.status.is_some_and(|status| status.is_success())
     }
 
-    /// S3's code and the status, or how far it came before it broke off.
+    /// The status, S3's code and the gateway's own; or how far it came before it broke off.
     pub fn outcome(&self) -> String {
         let length = self.body.len();
+        let stable = self.named("SceauCode");
+        let stable = stable
+            .map(|stable| format!(" ({stable})"))
+            .unwrap_or_default();
         match (self.status, self.code(), &self.broken) {
-            (Some(status), Some(code), _) => format!("{} {code}", status.as_u16()),
+            (Some(status), Some(code), _) => format!("{} {code}{stable}", status.as_u16()),
             (Some(status), None, None) => format!("{} and {length} bytes", status.as_u16()),
             (_, _, Some(_)) => format!("the connection is broken off after {length} bytes"),
             (None, _, None) => "no answer".to_owned(),
