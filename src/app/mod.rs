@@ -23,6 +23,8 @@ enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
     Init(init::InitArgs),
+    #[cfg(feature = "demo")]
+    Demo(demo::DemoArgs),
 }
 
 /// Runs the command line; the exit code is documented in `docs/operators-guide.md`.
@@ -31,5 +33,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Init(args) => init::init(&args),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::demo(&args),
     }
 }

@@ -43,7 +43,7 @@ impl<W: Write> Acts<'_, W> {
     /// Something kept the demo from checking a claim.
     pub async fn play(&mut self) -> Result<(), DemoError> {
         self.store().await?;
-        self.compare()?;
+        self.compare().await?;
         self.search().await?;
         self.tamper().await?;
         self.open_offline()
@@ -61,11 +61,12 @@ impl<W: Write> Acts<'_, W> {
 
     async fn store(&mut self) -> Result<(), DemoError> {
         self.ledger.line(format_args!(
-            "\n1. The user stores {} files through the gateway\n   {:<42}{:>12}{:>16}   entropy in bits a byte",
+            "\n1. The user stores {} files through the gateway\n   {:<42}{:>12}{:>12}   {}",
             self.files.len(),
-            "name (the provider sees it)",
-            "user's bytes",
-            "provider's bytes",
+            "name, the same on both sides",
+            "user",
+            "provider",
+            "entropy, bits a byte",
         ))?;
         self.user.create_bucket(BUCKET).await?;
         let (mut lengths, mut random) = (true, true);
@@ -73,10 +74,14 @@ impl<W: Write> Acts<'_, W> {
             put(self.user, file).await?;
             let sealed = fs::read(self.stored(file.key))?;
             lengths &= sealed_len(file.bytes.len() as u64) == Some(sealed.len() as u64);
-            let (before, after) = (entropy(&file.bytes), entropy(&sealed));
+            let after = entropy(&sealed);
             random &= sealed.len() < RANDOM_ENOUGH.0 || after >= RANDOM_ENOUGH.1;
+            let before = match file.bytes.len() {
+                0 => "    -".to_owned(),
+                _ => format!("{:.3}", entropy(&file.bytes)),
+            };
             self.ledger.line(format_args!(
-                "   {:<42}{:>12}{:>16}   {before:.2} -> {after:.2}",
+                "   {:<42}{:>12}{:>12}   {before} -> {after:.3}",
                 file.key,
                 grouped(file.bytes.len()),
                 grouped(sealed.len()),
@@ -93,7 +98,7 @@ impl<W: Write> Acts<'_, W> {
         }
         self.ledger.claim(
             same,
-            "over TLS 1.3 every file reads back byte for byte, with its metadata (one went up in parts)",
+            "over TLS 1.3 each reads back byte for byte, with its metadata; the first went up in parts",
         )?;
         self.ledger.claim(
             self.user.list(BUCKET).await? == listed,
@@ -108,17 +113,19 @@ impl<W: Write> Acts<'_, W> {
         )?;
         self.ledger.claim(
             lengths && random,
-            "the provider's bytes look random (7.99 and more from 64 KiB on) and their number tells the size alone",
+            "what the provider holds looks random (at least 7.99 from 64 KiB on); its length depends on the size alone",
         )?;
         Ok(())
     }
 
-    /// The same place of one file, here and there.
-    fn compare(&mut self) -> Result<(), DemoError> {
-        let plain = self.file(NOTE)?.bytes.clone();
+    /// The same of one object, here and there.
+    async fn compare(&mut self) -> Result<(), DemoError> {
+        let note = self.file(NOTE)?;
+        let (plain, marking) = (note.bytes.clone(), note.marking);
         let sealed = fs::read(self.stored(NOTE))?;
-        self.ledger
-            .line(format_args!("\n2. The first bytes of {NOTE}"))?;
+        self.ledger.line(format_args!(
+            "\n2. {NOTE}: its first bytes, and its metadata"
+        ))?;
         for (whose, bytes) in [
             ("user    ", Some(plain.as_ref())),
             ("provider", sealed.get(HEADER..)),
@@ -128,6 +135,21 @@ impl<W: Write> Acts<'_, W> {
                     .line(format_args!("   {whose}  {}", hex_line(row)))?;
             }
         }
+        let stored = self.bypass.get(BUCKET, NOTE).await?;
+        let blob = stored.headers.get("x-amz-meta-sceau-0");
+        let blob = blob.and_then(|blob| blob.to_str().ok()).unwrap_or_default();
+        self.ledger.line(format_args!(
+            "   user      x-amz-meta-marking: {marking}\n   provider  x-amz-meta-sceau-0: {:.56}...",
+            blob
+        ))?;
+        let clear = stored
+            .headers
+            .keys()
+            .any(|name| name == "x-amz-meta-marking");
+        self.ledger.claim(
+            !clear && !blob.is_empty(),
+            "the provider is sent the metadata sealed",
+        )?;
         Ok(())
     }
 
@@ -166,7 +188,7 @@ impl<W: Write> Acts<'_, W> {
         self.ledger.claim(
             pieces > 0 && found >= pieces,
             format_args!(
-                "the search works: in a copy stored in clear, past the gateway, it finds {} places",
+                "in a copy stored in clear, past the gateway, the same search finds plaintext at {} places",
                 grouped(found)
             ),
         )?;
@@ -191,7 +213,8 @@ impl<W: Write> Acts<'_, W> {
         self.ledger.claim(
             cut_short(&answer, &plan, before),
             format_args!(
-                "one bit of {PLAN} changed: the read breaks off; of the bad segment came {} bytes",
+                "one bit of {PLAN} changed: the read breaks off after {} true bytes and {} of the bad segment",
+                grouped(answer.body.len().min(before)),
                 answer.body.len().saturating_sub(before)
             ),
         )?;

@@ -128,8 +128,10 @@ async fn prove(
     let text = String::from_utf8_lossy(provider_secret.expose());
     let store = Store::start(&place.provider(), PROVIDER_KEY, &text).await?;
     place.serve(store.address())?;
-    let running = serve::start(config::load(&place.gateway())?).await?;
-    let gateway = *running.addresses().first().ok_or(DemoError::NoAddress)?;
+    // a demo may be slow: it runs on any processor
+    let running = serve::start(config::load(&place.gateway())?, true).await?;
+    let addresses = running.addresses();
+    let gateway = *addresses.first().ok_or(DemoError::NoAddress)?;
 
     let fate = if place.is_temporary() {
         "removed"
@@ -170,27 +172,26 @@ async fn prove(
     })
 }
 
-/// Two or three ways to look for oneself.
+/// How to look for oneself.
 fn by_hand(
     ledger: &mut Ledger<io::Stdout>,
     place: &Place,
     gateway: SocketAddr,
 ) -> Result<(), DemoError> {
-    let (root, authority) = (place.root().display(), place.authority());
-    let (authority, url) = (
-        authority.display(),
-        format!("https://{HOST}:{}", gateway.port()),
-    );
+    let url = format!("https://{HOST}:{}", gateway.port());
     ledger.line(format_args!(
-        "\nAll of it stays up until Ctrl-C. By hand, in another terminal:\n\
-         export AWS_ACCESS_KEY_ID={USER_KEY} AWS_SECRET_ACCESS_KEY=$(cat {}) AWS_REGION={REGION}\n\
-         export AWS_CA_BUNDLE={authority} AWS_ENDPOINT_URL={url}\n\
+        "\nAll of it stays up until Ctrl-C. By hand, in another terminal:\n\n\
+         export AWS_ENDPOINT_URL={url} AWS_REGION={REGION} AWS_ACCESS_KEY_ID={USER_KEY}\n\
+         export AWS_SECRET_ACCESS_KEY=$(cat \"{}\")\n\
+         export AWS_CA_BUNDLE=\"{}\"\n\
          aws s3 ls --recursive s3://{BUCKET}\n\
-         rclone --ca-cert {authority} --s3-provider Other --s3-env-auth --s3-endpoint {url} tree :s3:{BUCKET}\n\
-         curl --cacert {authority} --aws-sigv4 aws:amz:{REGION}:s3 -u \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\" \\\n     \
+         rclone --ca-cert \"$AWS_CA_BUNDLE\" --s3-provider Other --s3-env-auth --s3-endpoint {url} tree :s3:{BUCKET}\n\
+         curl --cacert \"$AWS_CA_BUNDLE\" -u \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\" --aws-sigv4 aws:amz:{REGION}:s3 \\\n     \
          -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' {url}/{BUCKET}/Courriers/note%20de%20service%202026-114.txt\n\
-         ls -lR {root}/provider/{BUCKET}    # what the provider holds",
+         ls -R \"{}/{BUCKET}\"    # what the provider holds",
         place.user_secret_file().display(),
+        place.authority().display(),
+        place.provider().display(),
     ))?;
     Ok(())
 }

@@ -67,7 +67,8 @@ pub fn hex_line(bytes: &[u8]) -> String {
             _ => '.',
         })
         .collect();
-    format!("{:<47}  {text}", digits.join(" "))
+    let line = format!("{:<47}  {text}", digits.join(" "));
+    line.trim_end().to_owned()
 }
 
 #[cfg(test)]
