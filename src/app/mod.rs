@@ -10,7 +10,10 @@ mod open;
 mod outcome;
 mod output;
 mod passphrase;
+pub mod run;
 mod seal;
+pub mod serve;
+mod sessions;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -36,6 +39,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::RunArgs),
     Check(check::CheckArgs),
     Init(init::InitArgs),
     Key(key::KeyArgs),
@@ -49,10 +53,13 @@ enum Command {
 /// Runs the command line; the exit code is one of [`outcome::Exit`].
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
-    if let Err(error) = log() {
+    // `run` starts the log that the configuration asks for
+    let logged = matches!(command, Command::Run(_));
+    if !logged && let Err(error) = log() {
         return conclude("sceau", false, Err(Failure::usage(error)));
     }
     match &command {
+        Command::Run(args) => run::run(args),
         Command::Check(args) => check::check(args),
         Command::Init(args) => init::init(args),
         Command::Key(args) => key::key(args),
