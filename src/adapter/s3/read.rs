@@ -148,8 +148,7 @@ impl Core {
         let reader = self.range_reader(facts, range)?;
         let sealed = reader.sealed();
         // the guess may begin at the right place and end too soon: where runs meet, or when `If-Range` fails
-        let holds =
-            span.is_some_and(|span| span.start == sealed.start && span.end >= sealed.end);
+        let holds = span.is_some_and(|span| span.start == sealed.start && span.end >= sealed.end);
         if let (Some(body), true) = (body, holds) {
             return Ok(Released::opened(OpenBody::range(body, reader)));
         }
