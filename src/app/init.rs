@@ -13,6 +13,7 @@ use rcgen::{
 };
 use serde_json::json;
 
+use super::outcome::Exit;
 use crate::keyring::{KeyError, admin};
 use crate::secret::SecretBytes;
 
@@ -64,11 +65,11 @@ impl InitArgs {
 }
 
 impl InitError {
-    pub(super) fn exit_code(&self) -> u8 {
+    pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Exists(_) => 2,
-            Self::Keys(_) => 4,
-            Self::Io { .. } | Self::Certificate(_) | Self::Randomness => 1,
+            Self::Exists(_) => Exit::Usage,
+            Self::Keys(_) => Exit::Keys,
+            Self::Io { .. } | Self::Certificate(_) | Self::Randomness => Exit::Failed,
         }
     }
 }
@@ -100,7 +101,7 @@ pub fn init(args: &InitArgs) -> ExitCode {
             } else {
                 eprintln!("init: {error}");
             }
-            ExitCode::from(error.exit_code())
+            error.exit().into()
         }
     }
 }
@@ -164,10 +165,10 @@ fn fill(root: &Path, args: &InitArgs) -> Result<(), InitError> {
     admin::init(&admin::Init {
         directory: &root.join("keys"),
         passphrase: &passphrase,
-        recovery: Some((
+        recovery: admin::Recovery::Identity(
             &root.join("recovery/recovery.identity"),
             &recovery_passphrase,
-        )),
+        ),
     })?;
 
     secret(&root.join("secrets/example-client"))?;
@@ -303,7 +304,7 @@ pub(super) mod tests {
         make(&args(&root)).unwrap();
         let before = fs::read(root.join("secrets/passphrase")).unwrap();
         let error = make(&args(&root)).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
+        assert_eq!(error.exit(), Exit::Usage);
         assert_eq!(fs::read(root.join("secrets/passphrase")).unwrap(), before);
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
     }

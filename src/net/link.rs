@@ -18,8 +18,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
-use tokio_rustls::client::TlsStream;
 
+use super::tls_stream::ClientStream;
 use crate::body::{Cleared, Fault, Outbound};
 
 /// Bytes that hyper buffers of one answer.
@@ -29,7 +29,7 @@ const KEPT: usize = 256;
 
 /// The bytes below HTTP.
 pub(super) enum Wire {
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<ClientStream>),
     /// Loopback only.
     Plain(TcpStream),
 }
@@ -87,8 +87,10 @@ impl AsyncWrite for Wire {
         on_wire!(&mut *self, stream => stream.poll_flush(cx))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_wire!(&mut *self, stream => stream.poll_shutdown(cx))
+    /// Says no farewell: there are stores that take TLS's `close_notify`, or the end of a connection, in the middle of a
+    /// body for the body's end, and keep what came so far as the object. What ends early is reset instead.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 

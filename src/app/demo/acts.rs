@@ -213,7 +213,7 @@ impl<W: Write> Acts<'_, W> {
         self.ledger.claim(
             cut_short(&answer, &plan, before),
             format_args!(
-                "one bit of {PLAN} changed: broken off after {} true bytes and {} of the bad segment",
+                "one bit of {PLAN} changed: the read ends after {} true bytes, {} of the bad segment",
                 grouped(answer.body.len().min(before)),
                 answer.body.len().saturating_sub(before)
             ),

@@ -22,6 +22,7 @@ use self::place::{HOST, PROVIDER_KEY, Place, REGION, USER_KEY};
 use self::report::Ledger;
 use self::store::Store;
 use super::init::InitError;
+use super::outcome::Exit;
 use super::serve::{self, Running};
 use crate::adapter::s3::sigv4::Signer;
 use crate::config;
@@ -76,14 +77,15 @@ pub fn demo(args: &DemoArgs) -> ExitCode {
     if let Err(error) = &outcome {
         eprintln!("demo: {error}");
     }
-    ExitCode::from(exit_code(&outcome))
+    exit(&outcome).into()
 }
 
-fn exit_code(outcome: &Result<bool, DemoError>) -> u8 {
+fn exit(outcome: &Result<bool, DemoError>) -> Exit {
     match outcome {
-        Ok(held) => u8::from(!held),
-        Err(DemoError::Init(error)) => error.exit_code(),
-        Err(_) => 1,
+        Ok(true) => Exit::Done,
+        Ok(false) => Exit::Failed,
+        Err(DemoError::Init(error)) => error.exit(),
+        Err(_) => Exit::Failed,
     }
 }
 
@@ -204,9 +206,9 @@ mod tests {
     fn a_broken_claim_is_exit_code_1() {
         let mut ledger = Ledger::new(Vec::new());
         ledger.claim(true, "holds").unwrap();
-        assert_eq!(exit_code(&Ok(ledger.close().unwrap())), 0);
+        assert_eq!(exit(&Ok(ledger.close().unwrap())), Exit::Done);
         ledger.claim(false, "does not").unwrap();
-        assert_eq!(exit_code(&Ok(ledger.close().unwrap())), 1);
-        assert_eq!(exit_code(&Err(DemoError::Interrupted)), 1);
+        assert_eq!(exit(&Ok(ledger.close().unwrap())), Exit::Failed);
+        assert_eq!(exit(&Err(DemoError::Interrupted)), Exit::Failed);
     }
 }
