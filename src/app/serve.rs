@@ -160,7 +160,9 @@ impl Running {
             let mut listening = lock(&self.listening);
             listening.retain(|(bind, opened)| {
                 let named = listeners.iter().find(|listener| listener.bind == *bind);
-                named.inspect(|listener| opened.allow_tls12(listener.tls12)).is_some()
+                named
+                    .inspect(|listener| opened.allow_tls12(listener.tls12))
+                    .is_some()
             });
             listening.extend(opened);
         }

@@ -124,7 +124,9 @@ impl Upstream for Provider {
             request = match (error, &again) {
                 (LinkError::Unsent(request), _) if !fresh => *request,
                 // a kept connection that the provider closed as the request went out: reading again does no harm
-                (LinkError::Broken(error), Some(head)) if !fresh && !error.is_user() => {
+                (LinkError::Broken(error), Some(head))
+                    if !fresh && !error.is_user() && !error.is_parse() =>
+                {
                     Request::from_parts(head.clone(), Sending::new(Cleared::empty()).0)
                 }
                 (LinkError::Unsent(_), _) => return Err(Refusal::new(&UPSTREAM_UNREACHABLE)),

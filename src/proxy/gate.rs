@@ -83,7 +83,10 @@ fn fields(headers: &HeaderMap) -> Result<(), Refusal> {
     for connection in headers.get_all(CONNECTION) {
         let known = |option: &[u8]| {
             let option = option.trim_ascii();
-            option.is_empty() || OPTIONS.iter().any(|known| option.eq_ignore_ascii_case(known.as_bytes()))
+            option.is_empty()
+                || OPTIONS
+                    .iter()
+                    .any(|known| option.eq_ignore_ascii_case(known.as_bytes()))
         };
         if !connection.as_bytes().split(|b| *b == b',').all(known) {
             return Err(refuse("The Connection field names a field of the request."));

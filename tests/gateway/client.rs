@@ -89,17 +89,18 @@ impl Client {
     pub async fn hello(&self, hello: &Hello<'_>) -> std::io::Result<Tls> {
         let mut roots = RootCertStore::empty();
         roots.add(self.ca.clone()).unwrap();
-        let mut config =
-            ClientConfig::builder_with_provider(Arc::new(self.provider.clone()))
-                .with_protocol_versions(hello.versions)
-                .unwrap()
-                .with_root_certificates(roots)
-                .with_no_client_auth();
+        let mut config = ClientConfig::builder_with_provider(Arc::new(self.provider.clone()))
+            .with_protocol_versions(hello.versions)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
         config.alpn_protocols = vec![hello.protocol.as_bytes().to_vec()];
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         let name = ServerName::try_from(hello.name.to_owned()).unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+        TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
     }
 
     pub async fn one(&self) -> One {
@@ -111,7 +112,9 @@ impl Client {
     }
 
     pub async fn two(&self) -> Two {
-        let stream = within("the handshake", self.hello(&Hello::TWO)).await.unwrap();
+        let stream = within("the handshake", self.hello(&Hello::TWO))
+            .await
+            .unwrap();
         let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
             .unwrap();
@@ -119,7 +122,13 @@ impl Client {
         sender
     }
 
-    pub fn signed(&self, method: &str, path: &str, fields: &[(&str, &str)], payload: &str) -> Parts {
+    pub fn signed(
+        &self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        payload: &str,
+    ) -> Parts {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).unwrap())
             .uri(format!("https://localhost{path}"));
@@ -127,7 +136,9 @@ impl Client {
             request = request.header(*name, *value);
         }
         let (mut head, ()) = request.body(()).unwrap().into_parts();
-        self.signer.sign(&mut head, payload, SystemTime::now()).unwrap();
+        self.signer
+            .sign(&mut head, payload, SystemTime::now())
+            .unwrap();
         head
     }
 
@@ -167,7 +178,9 @@ pub fn request(mut head: Parts, body: BoxBody<Bytes, Failure>) -> Request<BoxBod
 }
 
 pub fn full(bytes: impl Into<Bytes>) -> BoxBody<Bytes, Failure> {
-    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed()
 }
 
 /// A body that is fed by hand; it ends when the sender is dropped.
@@ -257,7 +270,9 @@ impl One {
             whole: false,
         };
         assert_eq!(reply.field("transfer-encoding"), None);
-        let length = reply.field("content-length").map_or(0, |n| n.parse().unwrap());
+        let length = reply
+            .field("content-length")
+            .map_or(0, |n| n.parse().unwrap());
         while self.rest.len() < length {
             if self.stream.read_buf(&mut self.rest).await.unwrap_or(0) == 0 {
                 break;

@@ -58,7 +58,10 @@ impl Process {
     }
 
     pub async fn ended(&mut self) -> ExitStatus {
-        until("the process ends", || self.child.try_wait().unwrap().is_some()).await;
+        until("the process ends", || {
+            self.child.try_wait().unwrap().is_some()
+        })
+        .await;
         self.child.wait().unwrap()
     }
 }
@@ -129,7 +132,10 @@ async fn a_killed_process_leaves_nothing_that_could_be_read() {
     one.send(client.put("/bbb/k", content.len())).await;
     one.send(&content[..200_000]).await;
     until("ciphertext is sent", || {
-        recorder.seen().first().is_some_and(|seen| seen.body.len() > 100_000)
+        recorder
+            .seen()
+            .first()
+            .is_some_and(|seen| seen.body.len() > 100_000)
     })
     .await;
     process.signal(rustix::process::Signal::KILL);

@@ -57,7 +57,8 @@ async fn a_connection_field_that_names_a_field_of_the_request_is_refused() {
         let mut head = client.head("PUT", "/bbb/k", &fields);
         head.truncate(head.len() - 2);
         let mut one = client.one().await;
-        one.send(format!("{head}Connection: {nominated}\r\n\r\n")).await;
+        one.send(format!("{head}Connection: {nominated}\r\n\r\n"))
+            .await;
         assert_eq!(one.reply().await.status, 400);
         one.closed("").await;
     }
@@ -75,7 +76,8 @@ async fn a_body_is_asked_for_only_once_the_request_is_accepted() {
     };
     // a wrong signature: no 100, one final answer
     let mut one = client.one().await;
-    one.send(expecting("/bbb/k").replace("/bbb/k", "/bbb/x")).await;
+    one.send(expecting("/bbb/k").replace("/bbb/k", "/bbb/x"))
+        .await;
     let reply = one.reply().await;
     assert_eq!(reply.status, 403);
     assert!(reply.text().contains("SignatureDoesNotMatch"));
@@ -85,7 +87,12 @@ async fn a_body_is_asked_for_only_once_the_request_is_accepted() {
     let nowhere = Site::new(&format!("http://{}", crate::site::free_address()));
     let dead = nowhere.start().await;
     let mut one = Client::new(&nowhere, &dead).one().await;
-    one.send(Client::new(&nowhere, &dead).put("/bbb/k", 5).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n")).await;
+    one.send(
+        Client::new(&nowhere, &dead)
+            .put("/bbb/k", 5)
+            .replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n"),
+    )
+    .await;
     assert_eq!(one.reply().await.status, 502);
     // accepted: 100, then 200
     let mut one = client.one().await;
@@ -100,7 +107,10 @@ async fn an_early_error_reaches_the_client_and_closes_its_connection() {
     let (recorder, site, gateway) = up().await;
     let client = Client::new(&site, &gateway);
     let document = "<Error><Code>QuotaExceeded</Code><Message>full</Message></Error>";
-    let answer = format!("HTTP/1.1 403 Forbidden\r\nContent-Length: {}\r\n\r\n{document}", document.len());
+    let answer = format!(
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: {}\r\n\r\n{document}",
+        document.len()
+    );
     for then in [Then::Stall, Then::Close] {
         recorder.next([Act::Answer(Some(100_000), answer.clone(), then)]);
         let mut one = client.one().await;
@@ -137,7 +147,8 @@ async fn a_refused_upload_is_read_within_bounds_only() {
     let client = Client::new(&site, &gateway);
     let length = 200 << 20;
     let mut one = client.one().await;
-    one.send(client.put("/bbb/k", length).replace("/bbb/k", "/bbb/x")).await;
+    one.send(client.put("/bbb/k", length).replace("/bbb/k", "/bbb/x"))
+        .await;
     let upload = async {
         let piece = pattern(1 << 20);
         for _ in 0..length >> 20 {
@@ -148,11 +159,15 @@ async fn a_refused_upload_is_read_within_bounds_only() {
         }
         true
     };
-    assert!(!crate::within("an end", upload).await, "all of the body was taken");
+    assert!(
+        !crate::within("an end", upload).await,
+        "all of the body was taken"
+    );
     assert_eq!(recorder.seen().len(), 0);
     // a short one is read, so that the answer arrives whatever the client does first
     let mut one = client.one().await;
-    one.send(client.put("/bbb/k", 100_000).replace("/bbb/k", "/bbb/x")).await;
+    one.send(client.put("/bbb/k", 100_000).replace("/bbb/k", "/bbb/x"))
+        .await;
     one.send(pattern(100_000)).await;
     assert_eq!(one.reply().await.status, 403);
     one.closed("").await;
@@ -229,7 +244,11 @@ async fn a_chunk_with_a_wrong_signature_never_completes_an_object() {
         let field = |name: &str| head.headers[name].to_str().unwrap().to_owned();
         let date = field("x-amz-date");
         let key = signing_key(&site.secret, &date[..8]);
-        let mut previous = field("authorization").rsplit_once('=').unwrap().1.to_owned();
+        let mut previous = field("authorization")
+            .rsplit_once('=')
+            .unwrap()
+            .1
+            .to_owned();
         for chunk in [first.as_slice(), second.as_slice(), b""] {
             previous = chunk_signature(&key, &date, &previous, chunk);
             framed.extend(format!("{:x};chunk-signature={previous}\r\n", chunk.len()).into_bytes());
@@ -278,7 +297,12 @@ async fn a_wrong_checksum_never_completes_an_object() {
             ("x-amz-trailer", "x-amz-checksum-crc32".into()),
         ];
         let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        let head = client.signed("PUT", "/bbb/k", &fields, "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
+        let head = client.signed(
+            "PUT",
+            "/bbb/k",
+            &fields,
+            "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        );
         let mut one = client.one().await;
         one.send(text(&head)).await;
         one.send(&framed).await;

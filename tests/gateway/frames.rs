@@ -43,11 +43,16 @@ impl Frames {
     pub async fn with_window(client: &Client, window: u32) -> Self {
         let stream = within("the handshake", client.hello(&Hello::TWO)).await;
         let mut frames = Self(stream.unwrap());
-        let _ = frames.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        let _ = frames
+            .0
+            .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            .await;
         let mut settings = vec![0, 4];
         settings.extend(window.to_be_bytes());
         frames.frame(SETTINGS, 0, 0, &settings).await;
-        frames.frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes()).await;
+        frames
+            .frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes())
+            .await;
         frames
     }
 
@@ -182,7 +187,10 @@ fn status(block: &[u8]) -> Option<u16> {
         indexed @ 0x88..=0x8E => Some(INDEXED[usize::from(indexed - 0x88)]),
         _ if block[1] & 0x80 == 0 => {
             let length = usize::from(block[1]);
-            std::str::from_utf8(&block[2..2 + length]).ok()?.parse().ok()
+            std::str::from_utf8(&block[2..2 + length])
+                .ok()?
+                .parse()
+                .ok()
         }
         _ => {
             // Huffman codes of digits: 0 to 2 have five bits, 3 to 9 have six

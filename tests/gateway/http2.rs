@@ -1,11 +1,13 @@
 //! HTTP/2: whole objects, and the floods and stalls that it makes possible.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 
 use crate::client::{Client, UNSIGNED, full, request};
 use crate::frames::Frames;
-use crate::recorder::Recorder;
+use crate::recorder::{Act, Recorder, Then};
 use crate::site::{Gateway, Site};
 use crate::{pattern, until, within};
 
@@ -25,7 +27,9 @@ async fn objects_go_both_ways() {
     let length = content.len().to_string();
     let head = client.signed("PUT", "/bbb/k", &[("content-length", &length)], UNSIGNED);
     let body = full(Bytes::from(content.clone()));
-    let answer = within("an answer", two.send_request(request(head, body))).await.unwrap();
+    let answer = within("an answer", two.send_request(request(head, body)))
+        .await
+        .unwrap();
     assert_eq!(answer.status(), 200);
     // several at once over one connection
     let mut gets = Vec::new();
@@ -77,7 +81,10 @@ async fn a_list_of_fields_beyond_the_limit_is_refused() {
         let mut frames = Frames::connect(&client).await;
         frames.headers(1, &head, true).await;
         let end = frames.end_of(1).await;
-        assert!(end.status == Some(431) || end.gone || end.reset.is_some(), "{end:?}");
+        assert!(
+            end.status == Some(431) || end.gone || end.reset.is_some(),
+            "{end:?}"
+        );
     }
     assert_eq!(recorder.seen().len(), 0);
 }
@@ -89,6 +96,9 @@ async fn a_client_that_resets_what_it_opens_loses_its_connection() {
     let head = client.signed("GET", "/bbb/k", &[], UNSIGNED);
     // as fast as possible, and so slowly that each has begun
     for slowly in [false, true] {
+        if slowly {
+            recorder.next((0..200).map(|_| Act::Answer(None, String::new(), Then::Stall)));
+        }
         let mut frames = Frames::connect(&client).await;
         let flood = async {
             let mut stream = 1;
@@ -98,11 +108,8 @@ async fn a_client_that_resets_what_it_opens_loses_its_connection() {
                     break;
                 }
                 if slowly {
-                    let begun = tokio::time::timeout(
-                        std::time::Duration::from_millis(50),
-                        until("the request has begun", || recorder.seen().len() > before),
-                    );
-                    let _ = begun.await;
+                    let begun = until("it has begun", || recorder.seen().len() > before);
+                    let _ = tokio::time::timeout(Duration::from_secs(1), begun).await;
                 }
                 if !frames.reset(stream).await {
                     break;
@@ -117,6 +124,7 @@ async fn a_client_that_resets_what_it_opens_loses_its_connection() {
         assert!(end.gone);
     }
     // others are served
+    recorder.forget_acts();
     client.store("/bbb/k", b"content").await;
 }
 
@@ -129,9 +137,11 @@ async fn a_stream_whose_client_takes_nothing_is_given_up() {
     let head = client.signed("GET", "/bbb/k", &[], UNSIGNED);
     frames.headers(1, &head, true).await;
     // the connection is anything but idle
-    let pings = async { while frames.ping().await {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    } };
+    let pings = async {
+        while frames.ping().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
     within("the gateway to close", pings).await;
     let end = frames.end_of(1).await;
     assert!(end.gone && !end.clean, "{end:?}");

@@ -61,7 +61,11 @@ async fn silence_is_given_up() {
     one.send(pattern(200_000)).await;
     let reply = one.reply().await;
     assert_eq!(reply.status, 408);
-    assert!(reply.text().contains("<Code>RequestTimeout</Code>"), "{}", reply.text());
+    assert!(
+        reply.text().contains("<Code>RequestTimeout</Code>"),
+        "{}",
+        reply.text()
+    );
     one.closed("").await;
     assert!(!recorder.over(1).await.whole);
 }
@@ -101,10 +105,19 @@ async fn a_trickle_is_given_up_in_either_direction() {
             }
         }
     };
-    within("both to be given up", async { tokio::join!(upload, download) }).await;
+    within("both to be given up", async {
+        tokio::join!(upload, download)
+    })
+    .await;
     let seen = recorder.seen();
-    assert!(seen.iter().any(|seen| seen.line().contains("slow") && !seen.whole));
-    until("the gateway has let go", || recorder.seen().iter().all(|seen| seen.over)).await;
+    assert!(
+        seen.iter()
+            .any(|seen| seen.line().contains("slow") && !seen.whole)
+    );
+    until("the gateway has let go", || {
+        recorder.seen().iter().all(|seen| seen.over)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

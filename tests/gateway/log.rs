@@ -22,18 +22,35 @@ async fn the_log_names_the_request_and_tells_no_secret() {
     let mut ids = Vec::new();
     let mut secrets = Vec::new();
     let mut keep = |head: &str| {
-        let line = head.lines().find(|line| line.starts_with("authorization")).unwrap();
+        let line = head
+            .lines()
+            .find(|line| line.starts_with("authorization"))
+            .unwrap();
         secrets.push(line.rsplit_once("Signature=").unwrap().1.to_owned());
     };
     let mut one = client.one().await;
     for (method, path) in [
         ("PUT", "/bbb/a-name-of-somebody"),
-        ("GET", "/bbb/a-name-of-somebody?response-content-type=text%2Fa-query-value"),
+        (
+            "GET",
+            "/bbb/a-name-of-somebody?response-content-type=text%2Fa-query-value",
+        ),
         ("GET", "/bbb/a-name-of-somebody?a-query-key=a-query-value"),
         ("PUT", "/bbb/a-name-of-somebody?uploadId=a-query-value"),
     ] {
-        let length = if method == "PUT" { BODY.len().to_string() } else { "0".into() };
-        let head = client.head(method, path, &[("content-length", &length), ("x-amz-meta-a", "a-meta-value")]);
+        let length = if method == "PUT" {
+            BODY.len().to_string()
+        } else {
+            "0".into()
+        };
+        let head = client.head(
+            method,
+            path,
+            &[
+                ("content-length", &length),
+                ("x-amz-meta-a", "a-meta-value"),
+            ],
+        );
         keep(&head);
         one.send(&head).await;
         if method == "PUT" {
@@ -57,22 +74,51 @@ async fn the_log_names_the_request_and_tells_no_secret() {
         keep(&head);
         let mut one = client.one().await;
         one.send(&head).await;
-        ids.push(one.reply().await.field("x-sceau-request-id").unwrap().to_owned());
+        ids.push(
+            one.reply()
+                .await
+                .field("x-sceau-request-id")
+                .unwrap()
+                .to_owned(),
+        );
     }
-    let head = client.head("GET", "/bbb/a-name-of-somebody", &[]).replace("Signature=", "Signature=0");
+    let head = client
+        .head("GET", "/bbb/a-name-of-somebody", &[])
+        .replace("Signature=", "Signature=0");
     keep(&head);
     let mut one = client.one().await;
     one.send(&head).await;
-    ids.push(one.reply().await.field("x-sceau-request-id").unwrap().to_owned());
+    ids.push(
+        one.reply()
+            .await
+            .field("x-sceau-request-id")
+            .unwrap()
+            .to_owned(),
+    );
     let mut two = client.two().await;
-    let head = client.signed("GET", "/bbb/a-name-of-somebody?versionId=a-query-value", &[], UNSIGNED);
+    let head = client.signed(
+        "GET",
+        "/bbb/a-name-of-somebody?versionId=a-query-value",
+        &[],
+        UNSIGNED,
+    );
     keep(&crate::client::text(&head));
     let answer = two.send_request(request(head, full(""))).await.unwrap();
-    ids.push(answer.headers()["x-sceau-request-id"].to_str().unwrap().to_owned());
+    ids.push(
+        answer.headers()["x-sceau-request-id"]
+            .to_str()
+            .unwrap()
+            .to_owned(),
+    );
     drop(answer);
     drop(two);
     for seen in recorder.seen() {
-        keep(&seen.head.to_ascii_lowercase().replace("signature=", "Signature="));
+        keep(
+            &seen
+                .head
+                .to_ascii_lowercase()
+                .replace("signature=", "Signature="),
+        );
     }
     process.signal(Signal::TERM);
     process.ended().await;
@@ -92,10 +138,24 @@ async fn the_log_names_the_request_and_tells_no_secret() {
     secrets.extend([site.secret.trim().to_owned(), UPSTREAM_SECRET.to_owned()]);
     let passphrase = std::fs::read_to_string(site.root().join("secrets/passphrase")).unwrap();
     secrets.push(passphrase.trim().to_owned());
-    secrets.extend(["a-query", "a-meta-value", "a-name-of-somebody", "Signature=", "AWS4-HMAC", &BODY[..12]].map(str::to_owned));
+    secrets.extend(
+        [
+            "a-query",
+            "a-meta-value",
+            "a-name-of-somebody",
+            "Signature=",
+            "AWS4-HMAC",
+            &BODY[..12],
+        ]
+        .map(str::to_owned),
+    );
     for secret in secrets.iter().filter(|secret| secret.len() > 4) {
         let coded = base64::engine::general_purpose::STANDARD.encode(secret);
-        for form in [secret.clone(), hex::encode(secret), coded[..coded.len() - 4].to_owned()] {
+        for form in [
+            secret.clone(),
+            hex::encode(secret),
+            coded[..coded.len() - 4].to_owned(),
+        ] {
             let line = log.lines().find(|line| line.contains(&form));
             assert_eq!(line, None, "{form}");
         }
@@ -117,7 +177,9 @@ async fn the_outcome_of_an_answer_is_told_apart() {
     let mut one = client.one().await;
     one.send(client.head("GET", "/bbb/k", &[])).await;
     let mut some = [0; 10_000];
-    tokio::io::AsyncReadExt::read_exact(&mut one.stream, &mut some).await.unwrap();
+    tokio::io::AsyncReadExt::read_exact(&mut one.stream, &mut some)
+        .await
+        .unwrap();
     drop(one);
     for outcome in ["done", "aborted", "cut"] {
         let text = format!("\"outcome\":\"{outcome}\"");

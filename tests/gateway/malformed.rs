@@ -14,31 +14,88 @@ async fn up() -> (Recorder, Site, Gateway) {
 /// Heads in whose place a sound one would be served; `HEAD` stands for the fields of a signed GET.
 const REFUSED: &[(&str, &str)] = &[
     ("bare LF", "GET /bbb/k HTTP/1.1\n{F}\r\n"),
-    ("bare LF in a field", "GET /bbb/k HTTP/1.1\r\n{F}X-A: b\n\r\n"),
+    (
+        "bare LF in a field",
+        "GET /bbb/k HTTP/1.1\r\n{F}X-A: b\n\r\n",
+    ),
     ("bare CR", "GET /bbb/k HTTP/1.1\r\n{F}X-A: b\rc\r\n\r\n"),
-    ("folded field", "GET /bbb/k HTTP/1.1\r\n{F}X-A: b\r\n c\r\n\r\n"),
-    ("space before the colon", "GET /bbb/k HTTP/1.1\r\n{F}X-A : b\r\n\r\n"),
+    (
+        "folded field",
+        "GET /bbb/k HTTP/1.1\r\n{F}X-A: b\r\n c\r\n\r\n",
+    ),
+    (
+        "space before the colon",
+        "GET /bbb/k HTTP/1.1\r\n{F}X-A : b\r\n\r\n",
+    ),
     ("no colon", "GET /bbb/k HTTP/1.1\r\n{F}X-A\r\n\r\n"),
     ("no name", "GET /bbb/k HTTP/1.1\r\n{F}: b\r\n\r\n"),
-    ("NUL in a value", "GET /bbb/k HTTP/1.1\r\n{F}X-A: b\0c\r\n\r\n"),
+    (
+        "NUL in a value",
+        "GET /bbb/k HTTP/1.1\r\n{F}X-A: b\0c\r\n\r\n",
+    ),
     ("NUL in the target", "GET /bbb/k\0 HTTP/1.1\r\n{F}\r\n"),
-    ("two hosts", "GET /bbb/k HTTP/1.1\r\n{F}Host: localhost\r\n\r\n"),
-    ("two different hosts", "GET /bbb/k HTTP/1.1\r\n{F}Host: elsewhere\r\n\r\n"),
-    ("a list of hosts", "GET /bbb/k HTTP/1.1\r\nHost: localhost, elsewhere\r\n\r\n"),
+    (
+        "two hosts",
+        "GET /bbb/k HTTP/1.1\r\n{F}Host: localhost\r\n\r\n",
+    ),
+    (
+        "two different hosts",
+        "GET /bbb/k HTTP/1.1\r\n{F}Host: elsewhere\r\n\r\n",
+    ),
+    (
+        "a list of hosts",
+        "GET /bbb/k HTTP/1.1\r\nHost: localhost, elsewhere\r\n\r\n",
+    ),
     ("no host", "GET /bbb/k HTTP/1.1\r\nX-A: b\r\n\r\n"),
     ("an empty host", "GET /bbb/k HTTP/1.1\r\nHost:\r\n\r\n"),
-    ("user information", "GET /bbb/k HTTP/1.1\r\nHost: u@localhost\r\n\r\n"),
-    ("the target names another host", "GET http://elsewhere/bbb/k HTTP/1.1\r\n{F}\r\n"),
-    ("length and chunks", "GET /bbb/k HTTP/1.1\r\n{F}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-    ("chunks and length", "GET /bbb/k HTTP/1.1\r\n{F}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n"),
-    ("two lengths", "GET /bbb/k HTTP/1.1\r\n{F}Content-Length: 0\r\nContent-Length: 0\r\n\r\n"),
-    ("a list of lengths", "GET /bbb/k HTTP/1.1\r\n{F}Content-Length: 0, 0\r\n\r\n"),
-    ("a signed length", "GET /bbb/k HTTP/1.1\r\n{F}Content-Length: +0\r\n\r\n"),
-    ("an endless length", "GET /bbb/k HTTP/1.1\r\n{F}Content-Length: 99999999999999999999\r\n\r\n"),
-    ("gzip, chunked", "GET /bbb/k HTTP/1.1\r\n{F}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
-    ("chunked, identity", "GET /bbb/k HTTP/1.1\r\n{F}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"),
-    ("chunked twice", "GET /bbb/k HTTP/1.1\r\n{F}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-    ("xchunked", "GET /bbb/k HTTP/1.1\r\n{F}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
+    (
+        "user information",
+        "GET /bbb/k HTTP/1.1\r\nHost: u@localhost\r\n\r\n",
+    ),
+    (
+        "the target names another host",
+        "GET http://elsewhere/bbb/k HTTP/1.1\r\n{F}\r\n",
+    ),
+    (
+        "length and chunks",
+        "GET /bbb/k HTTP/1.1\r\n{F}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunks and length",
+        "GET /bbb/k HTTP/1.1\r\n{F}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "two lengths",
+        "GET /bbb/k HTTP/1.1\r\n{F}Content-Length: 0\r\nContent-Length: 0\r\n\r\n",
+    ),
+    (
+        "a list of lengths",
+        "GET /bbb/k HTTP/1.1\r\n{F}Content-Length: 0, 0\r\n\r\n",
+    ),
+    (
+        "a signed length",
+        "GET /bbb/k HTTP/1.1\r\n{F}Content-Length: +0\r\n\r\n",
+    ),
+    (
+        "an endless length",
+        "GET /bbb/k HTTP/1.1\r\n{F}Content-Length: 99999999999999999999\r\n\r\n",
+    ),
+    (
+        "gzip, chunked",
+        "GET /bbb/k HTTP/1.1\r\n{F}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked, identity",
+        "GET /bbb/k HTTP/1.1\r\n{F}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked twice",
+        "GET /bbb/k HTTP/1.1\r\n{F}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "xchunked",
+        "GET /bbb/k HTTP/1.1\r\n{F}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    ),
     ("HTTP/1.0", "GET /bbb/k HTTP/1.0\r\n{F}\r\n"),
     ("HTTP/2.0 in text", "GET /bbb/k HTTP/2.0\r\n{F}\r\n"),
     ("no version", "GET /bbb/k\r\n\r\n"),
@@ -50,8 +107,14 @@ const REFUSED: &[(&str, &str)] = &[
     ("no path", "GET b/k HTTP/1.1\r\n{F}\r\n"),
     ("a backslash", "GET /bbb\\k HTTP/1.1\r\n{F}\r\n"),
     ("a fragment", "GET /bbb/k#f HTTP/1.1\r\n{F}\r\n"),
-    ("an expectation", "GET /bbb/k HTTP/1.1\r\n{F}Expect: miracles\r\n\r\n"),
-    ("two upgrades", "GET /bbb/k HTTP/1.1\r\n{F}Upgrade: a\r\nUpgrade: b\r\n\r\n"),
+    (
+        "an expectation",
+        "GET /bbb/k HTTP/1.1\r\n{F}Expect: miracles\r\n\r\n",
+    ),
+    (
+        "two upgrades",
+        "GET /bbb/k HTTP/1.1\r\n{F}Upgrade: a\r\nUpgrade: b\r\n\r\n",
+    ),
 ];
 
 async fn refused(one: &mut One, name: &str) {
@@ -143,7 +206,11 @@ async fn broken_chunks_are_refused() {
             let mut one = client.one().await;
             one.send(format!("{head}{body}")).await;
             let reply = one.reply().await;
-            assert!(matches!(reply.status, 0 | 400..600), "{body:?}: {}", reply.head);
+            assert!(
+                matches!(reply.status, 0 | 400..600),
+                "{body:?}: {}",
+                reply.head
+            );
             one.closed("").await;
         }
     }
@@ -159,15 +226,27 @@ async fn nothing_is_smuggled() {
     let hidden = client.head("GET", "/bbb/hidden", &[]);
     let length = hidden.len().to_string();
     let chunked = format!("{:x}\r\n{hidden}\r\n0\r\n\r\n", hidden.len());
-    let two: &[(&str, &str)] = &[("content-length", &length), ("transfer-encoding", "chunked")];
+    let two: &[(&str, &str)] = &[
+        ("content-length", &length),
+        ("transfer-encoding", "chunked"),
+    ];
     for (fields, body) in [
         (two, format!("0\r\n\r\n{hidden}")),
         (two, chunked.clone()),
-        (&[("content-length", "0"), ("content-length", &length)], hidden.clone()),
+        (
+            &[("content-length", "0"), ("content-length", &length)],
+            hidden.clone(),
+        ),
         (&[("content-length", &length)], hidden.clone()),
         (&[("transfer-encoding", "chunked")], chunked),
         (&[("transfer-encoding", " chunked\u{b}")], hidden.clone()),
-        (&[("transfer-encoding", "chunked"), ("transfer-encoding", "identity")], hidden.clone()),
+        (
+            &[
+                ("transfer-encoding", "chunked"),
+                ("transfer-encoding", "identity"),
+            ],
+            hidden.clone(),
+        ),
     ] {
         let mut head = client.head("GET", "/bbb/k", &[]);
         head.truncate(head.len() - 2);
@@ -179,7 +258,12 @@ async fn nothing_is_smuggled() {
         let reply = one.reply().await;
         assert!((400..600).contains(&reply.status), "{}", reply.head);
     }
-    assert!(recorder.seen().iter().all(|seen| !seen.line().contains("hidden")));
+    assert!(
+        recorder
+            .seen()
+            .iter()
+            .all(|seen| !seen.line().contains("hidden"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,10 +295,14 @@ async fn an_unknown_host_gets_a_problem_document() {
     let client = Client::new(&site, &gateway);
     for host in ["elsewhere.example", "localhost.example", "127.0.0.1"] {
         let mut one = client.one().await;
-        one.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        one.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+            .await;
         let reply = one.reply().await;
         assert_eq!(reply.status, 421);
-        assert_eq!(reply.field("content-type"), Some("application/problem+json"));
+        assert_eq!(
+            reply.field("content-type"),
+            Some("application/problem+json")
+        );
         let id = reply.field("x-sceau-request-id").unwrap().to_owned();
         let problem: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!(problem["code"], "host-unknown");

@@ -56,12 +56,7 @@ impl Adapter for Defect {
         })
     }
 
-    fn verify(
-        &self,
-        _: &Operation,
-        _: &request::Parts,
-        _: SystemTime,
-    ) -> Result<Subject, Refusal> {
+    fn verify(&self, _: &Operation, _: &request::Parts, _: SystemTime) -> Result<Subject, Refusal> {
         Ok(Subject {
             principal: "anyone".into(),
             proof: Box::new(()),
@@ -82,19 +77,21 @@ impl Adapter for Defect {
                 let Verdict::Relay(permit) = verdict else {
                     panic!("the verdict of a plain operation");
                 };
-                let body = Cleared::relayed(Plain::new(Box::pin(Panicking(3))), &permit);
+                let body = Cleared::relayed(Plain::new(Box::pin(Panicking(20))), &permit);
                 let request = Request::put("/bbb/k")
                     .header("host", "provider")
-                    .header(CONTENT_LENGTH, 160_000)
+                    .header(CONTENT_LENGTH, 1_000_000)
                     .body(body)
                     .unwrap();
                 self.0.send(request).await?;
                 unreachable!("the body panics");
             }
-            "/chunked" => Ok(Response::new(Released::written(Box::pin(Panicking(3))))),
+            "/chunked" => Ok(Response::new(Released::written(Box::pin(Panicking(20))))),
             "/declared" => {
-                let mut response = Response::new(Released::written(Box::pin(Panicking(3))));
-                response.headers_mut().insert(CONTENT_LENGTH, 160_000.into());
+                let mut response = Response::new(Released::written(Box::pin(Panicking(20))));
+                response
+                    .headers_mut()
+                    .insert(CONTENT_LENGTH, 1_000_000.into());
                 Ok(response)
             }
             _ => panic!("a defect"),
@@ -129,7 +126,9 @@ async fn up(recorder: &Recorder, site: &Site) -> (Opened, Client) {
     };
     let proxy = Arc::new(Proxy::new(sceau::proxy::Site::new(routes, bounds), 1));
     let key = SecretBytes::new(std::fs::read(site.root().join("tls/ca.key")).unwrap());
-    let chain = [rustls_pki_types::CertificateDer::from_pem_file(site.root().join("tls/ca.pem")).unwrap()];
+    let chain = [
+        rustls_pki_types::CertificateDer::from_pem_file(site.root().join("tls/ca.pem")).unwrap(),
+    ];
     let ca = LocalCa(Pair {
         chain: &chain,
         key_pem: &key,
@@ -149,7 +148,10 @@ async fn up(recorder: &Recorder, site: &Site) -> (Opened, Client) {
             minimum_rate: 0,
         },
     );
-    let opened = edge.open("127.0.0.1:0".parse().unwrap(), false).await.unwrap();
+    let opened = edge
+        .open("127.0.0.1:0".parse().unwrap(), false)
+        .await
+        .unwrap();
     let client = Client::at(site, opened.address, "ANYONE", "");
     (opened, client)
 }
@@ -163,7 +165,8 @@ async fn a_panic_never_ends_a_body_cleanly() {
     for round in 0..3 {
         for path in ["/perform", "/upload", "/declared", "/chunked"] {
             let mut one = client.one().await;
-            one.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+            one.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+                .await;
             let (mut got, mut more) = (Vec::new(), true);
             while more {
                 use tokio::io::AsyncReadExt as _;
@@ -171,9 +174,12 @@ async fn a_panic_never_ends_a_body_cleanly() {
                 more = read.is_ok_and(|n| n > 0);
             }
             assert!(!got.ends_with(b"0\r\n\r\n"), "{path}");
-            assert!(got.len() < 160_000, "{path}");
+            assert!(got.len() < 1_000_000, "{path}");
             let mut two = Frames::with_window(&client, 1 << 20).await;
-            let (head, ()) = Request::get(format!("https://localhost{path}")).body(()).unwrap().into_parts();
+            let (head, ()) = Request::get(format!("https://localhost{path}"))
+                .body(())
+                .unwrap()
+                .into_parts();
             two.headers(1, &head, true).await;
             let end = two.end_of(1).await;
             assert!(!end.clean, "{path}: {end:?}");

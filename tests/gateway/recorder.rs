@@ -124,6 +124,11 @@ impl Recorder {
         self.shared.acts.lock().unwrap().extend(acts);
     }
 
+    /// A store again at once.
+    pub fn forget_acts(&self) {
+        self.shared.acts.lock().unwrap().clear();
+    }
+
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
     }
@@ -173,7 +178,12 @@ async fn serve<W: Wire>(mut wire: W, shared: &Shared) {
             });
             seen.len() - 1
         };
-        let act = shared.acts.lock().unwrap().pop_front().unwrap_or(Act::Serve);
+        let act = shared
+            .acts
+            .lock()
+            .unwrap()
+            .pop_front()
+            .unwrap_or(Act::Serve);
         let then = perform(&mut wire, &mut rest, number, act, shared).await;
         shared.seen.lock().unwrap()[number].over = true;
         match then {
@@ -278,7 +288,12 @@ fn store(seen: &Seen, shared: &Shared) -> Vec<u8> {
     let mut objects = shared.objects.lock().unwrap();
     if method == "PUT" {
         let carried = |line: &&str| line.to_ascii_lowercase().starts_with("x-amz-meta-");
-        let fields = seen.head.lines().filter(carried).map(str::to_owned).collect();
+        let fields = seen
+            .head
+            .lines()
+            .filter(carried)
+            .map(str::to_owned)
+            .collect();
         let body = seen.body.clone();
         objects.insert(path, Stored { fields, body });
         return b"HTTP/1.1 200 OK\r\nETag: \"0123456789abcdef0123456789abcdef\"\r\nContent-Length: 0\r\n\r\n"
@@ -286,7 +301,10 @@ fn store(seen: &Seen, shared: &Shared) -> Vec<u8> {
     }
     let Some(stored) = objects.get(&path) else {
         let document = "<Error><Code>NoSuchKey</Code><Message>none</Message></Error>";
-        let head = format!("HTTP/1.1 404 Not Found\r\nContent-Length: {}\r\n\r\n", document.len());
+        let head = format!(
+            "HTTP/1.1 404 Not Found\r\nContent-Length: {}\r\n\r\n",
+            document.len()
+        );
         let document = if method == "HEAD" { "" } else { document };
         return format!("{head}{document}").into_bytes();
     };
@@ -299,9 +317,9 @@ fn store(seen: &Seen, shared: &Shared) -> Vec<u8> {
     let (from, to) = range.map_or((0, whole), |(from, to)| (from, to + 1));
     let mut head = match range {
         None => "HTTP/1.1 200 OK\r\n".to_owned(),
-        Some((from, to)) => format!(
-            "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{to}/{whole}\r\n"
-        ),
+        Some((from, to)) => {
+            format!("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{to}/{whole}\r\n")
+        }
     };
     head.push_str("ETag: \"0123456789abcdef0123456789abcdef\"\r\n");
     head.push_str("Last-Modified: Tue, 24 Nov 2026 10:00:00 GMT\r\n");

@@ -40,7 +40,11 @@ async fn a_bad_configuration_changes_nothing_and_a_good_one_everything() {
     };
     // a fault of the text, one of the configuration, one that only starting finds
     site.edit(Site::SERVICE, "\"EXAMPLE\"", "\"NEW\"");
-    fs::write(site.root().join("secrets/example-client"), "another-secret-0f31").unwrap();
+    fs::write(
+        site.root().join("secrets/example-client"),
+        "another-secret-0f31",
+    )
+    .unwrap();
     for (count, fault) in ["nonsense", "policy_off = true"].iter().enumerate() {
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, format!("{fault}\n{text}")).unwrap();
@@ -95,10 +99,20 @@ async fn listeners_come_and_go() {
     assert_eq!(status(&other).await, 404);
     assert!(other.hello(&twelve).await.is_err());
     // without the first
-    site.edit(Site::GATEWAY, &format!("[[listener]]\nbind = \"{first}\"\n"), "");
+    site.edit(
+        Site::GATEWAY,
+        &format!("[[listener]]\nbind = \"{first}\"\n"),
+        "",
+    );
     site.edit(Site::GATEWAY, "tls12 = true\n", "");
     process.signal(Signal::HUP);
-    until("the reload", || process.text().matches("reloaded").count() == 2).await;
+    until("the reload", || {
+        process.text().matches("reloaded").count() == 2
+    })
+    .await;
     assert_eq!(status(&other).await, 404);
-    until("the first is closed", || std::net::TcpStream::connect(first).is_err()).await;
+    until("the first is closed", || {
+        std::net::TcpStream::connect(first).is_err()
+    })
+    .await;
 }

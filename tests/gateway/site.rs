@@ -64,7 +64,11 @@ impl Site {
 
     /// Lines of `[upstream]`.
     pub fn upstream(self, lines: &str) -> Self {
-        self.edit(Self::SERVICE, "[upstream]\n", &format!("[upstream]\n{lines}\n"));
+        self.edit(
+            Self::SERVICE,
+            "[upstream]\n",
+            &format!("[upstream]\n{lines}\n"),
+        );
         self
     }
 
@@ -85,7 +89,10 @@ impl Site {
 
 /// Held by nobody a moment ago.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 pub struct Gateway {

@@ -25,20 +25,33 @@ async fn tls_1_3_with_the_hybrid_exchange_and_1_2_only_where_it_is_allowed() {
         &format!("[[listener]]\nbind = \"{old}\"\ntls12 = true\n\n[[listener]]\n"),
     );
     let gateway = site.start().await;
-    let modern = *gateway.running.addresses().iter().find(|a| **a != old).unwrap();
+    let modern = *gateway
+        .running
+        .addresses()
+        .iter()
+        .find(|a| **a != old)
+        .unwrap();
     let modern = Client::at(&site, modern, "EXAMPLE", &site.secret);
     let old = Client::at(&site, old, "EXAMPLE", &site.secret);
 
     for client in [&modern, &old] {
         let stream = client.hello(&Hello::ONE).await.unwrap();
         let (_, session) = stream.get_ref();
-        assert_eq!(session.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+        assert_eq!(
+            session.protocol_version(),
+            Some(rustls::ProtocolVersion::TLSv1_3)
+        );
         let group = session.negotiated_key_exchange_group().unwrap();
         assert_eq!(group.name(), NamedGroup::X25519MLKEM768);
     }
     assert!(modern.hello(&TWELVE).await.is_err());
     let stream = old.hello(&TWELVE).await.unwrap();
-    let suite = stream.get_ref().1.negotiated_cipher_suite().unwrap().suite();
+    let suite = stream
+        .get_ref()
+        .1
+        .negotiated_cipher_suite()
+        .unwrap()
+        .suite();
     assert!(
         matches!(
             suite,
@@ -48,7 +61,9 @@ async fn tls_1_3_with_the_hybrid_exchange_and_1_2_only_where_it_is_allowed() {
         "{suite:?}"
     );
     // the one suite of 1.2 that the library has besides
-    let only = old.with_suite(rustls::crypto::aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256);
+    let only = old.with_suite(
+        rustls::crypto::aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    );
     assert!(only.hello(&TWELVE).await.is_err());
 }
 
@@ -68,7 +83,11 @@ async fn the_name_picks_the_certificate() {
         "[[certificate]]\nchain_file = \"tls/own.pem\"\nkey_file = \"tls/own.key\"\n\n[local_ca]",
     );
     site.edit(Site::SERVICE, "virtual_host = true", "virtual_host = false");
-    site.edit(Site::SERVICE, "hosts = [\"localhost\"]", "hosts = [\"localhost\", \"files.example\"]");
+    site.edit(
+        Site::SERVICE,
+        "hosts = [\"localhost\"]",
+        "hosts = [\"localhost\", \"files.example\"]",
+    );
     let gateway = site.start().await;
     let client = Client::new(&site, &gateway);
     let hello = |name| Hello { name, ..Hello::ONE };
@@ -76,7 +95,7 @@ async fn the_name_picks_the_certificate() {
     assert!(client.hello(&hello("localhost")).await.is_ok());
     // from the file, which it does not trust
     assert!(client.hello(&hello("files.example")).await.is_err());
-        // a name that is not configured gets none at all
+    // a name that is not configured gets none at all
     assert!(client.hello(&hello("elsewhere.example")).await.is_err());
     assert!(client.hello(&hello("b.localhost")).await.is_err());
     let own = CertificateDer::from_pem_file(site.root().join("tls/own.pem")).unwrap();

@@ -117,7 +117,14 @@ async fn a_changed_byte_aborts_before_its_segment() {
     client.store("/bbb/k", &content).await;
     let sealed = recorder.stored("/bbb/k").unwrap().len();
     let header = sealed - 1;
-    for at in [0, 500, SEGMENT + 500, 3 * SEGMENT + 500, LENGTH - 10, header] {
+    for at in [
+        0,
+        500,
+        SEGMENT + 500,
+        3 * SEGMENT + 500,
+        LENGTH - 10,
+        header,
+    ] {
         for protocol in [1, 2] {
             recorder.next([Act::Flip(at)]);
             let (status, got, whole) = match protocol {
