@@ -8,6 +8,7 @@ mod link;
 mod listener;
 mod tls;
 mod upstream;
+mod wire;
 
 pub use self::certificates::{Certificates, IssueError, LocalCa, Pair};
 pub use self::listener::{Edge, EdgeBounds, Opened};

@@ -16,8 +16,9 @@ use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::link::{Idle, Link, LinkError, ReceiveError, Receiving, Sending, Wire};
+use super::link::{Idle, Link, LinkError, ReceiveError, Receiving, Sending};
 use super::tls::ClientTls;
+use super::wire::Wire;
 use crate::body::{Cleared, Fault, Outbound, Sealed, Upstream};
 use crate::error::{
     Code, Refusal, UPSTREAM_INVALID, UPSTREAM_OUTCOME_UNKNOWN, UPSTREAM_TIMEOUT,
