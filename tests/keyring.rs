@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sceau::keyring::offline::{self, OfflineEpochs};
 use sceau::keyring::recipients::Role;
-use sceau::keyring::{KeyError, Keyring, Provider, Settings, admin};
+use sceau::keyring::{KeyError, Keyring, Provider, Settings, admin, bundle};
 use sceau::seal::{Context, Epochs, KeyLookup, LookupError, ObjectId, Salt, blob};
 use sceau::secret::SecretBytes;
 
@@ -31,7 +31,7 @@ fn made(root: &Path) {
     admin::init(&admin::Init {
         directory: &root.join("keys"),
         passphrase: &pass("ministry"),
-        recovery: Some((&recovery, &pass("recovery"))),
+        recovery: admin::Recovery::Identity(&recovery, &pass("recovery")),
     })
     .unwrap();
 }
@@ -83,15 +83,15 @@ fn what_was_sealed_opens_after_a_restart_and_for_recovery_alone() {
     assert!(opened(again.as_ref(), &context("n"), &sealed));
 
     // the ministry's identity is lost: an exported bundle and the recovery identity open it, offline
-    let bundle = root.path().join("bundle");
+    let target = root.path().join("bundle");
     assert_eq!(
-        admin::export_recovery(&root.path().join("keys"), &bundle).unwrap(),
+        bundle::export(&root.path().join("keys"), &target).unwrap(),
         1
     );
     std::fs::remove_dir_all(root.path().join("keys")).unwrap();
     let identity =
         offline::identity(&root.path().join("recovery.identity"), &pass("recovery")).unwrap();
-    let lookup = OfflineEpochs::read(&[bundle], identity).unwrap();
+    let lookup = OfflineEpochs::read(&[target], identity).unwrap();
     assert!(opened(&lookup, &context("n"), &sealed));
 }
 
@@ -164,23 +164,23 @@ fn a_changed_recipient_reads_after_rewrapping_and_the_old_one_no_more() {
         &context("n"),
     );
     let second = sceau::keyring::identity::Identity::generate();
-    let key = second.recipient().to_string();
-    admin::add_recipient(&keys, "second", Role::Ministry, &key).unwrap();
+    let key = second.recipient().clone();
+    admin::add_recipient(&keys, "second", Role::Ministry, &key, false).unwrap();
     assert!(
-        admin::add_recipient(&keys, "again", Role::Ministry, &key).is_err(),
+        admin::add_recipient(&keys, "again", Role::Ministry, &key, false).is_err(),
         "the same key twice"
     );
     let identity =
         offline::identity(&admin::identity_path(&keys, "ministry"), &pass("ministry")).unwrap();
-    assert_eq!(admin::rewrap(&keys, &identity, false).unwrap(), 1);
+    assert_eq!(admin::rewrap(&keys, &identity, false).unwrap().wrapped, 1);
     let lookup = OfflineEpochs::read(std::slice::from_ref(&keys), second).unwrap();
     assert!(opened(&lookup, &context("n"), &sealed));
-    admin::remove_recipient(&keys, "ministry", false).unwrap();
+    admin::remove_recipient(&keys, "ministry", false, None).unwrap();
     assert!(
-        admin::remove_recipient(&keys, "recovery", false).is_err(),
+        admin::remove_recipient(&keys, "recovery", false, None).is_err(),
         "recovery must be left"
     );
-    assert!(admin::remove_recipient(&keys, "nobody", false).is_err());
+    assert!(admin::remove_recipient(&keys, "nobody", false, None).is_err());
     let refused = Keyring::open(settings(root.path()), clock);
     assert!(
         matches!(refused, Err(KeyError::NoIdentity)),
@@ -199,11 +199,12 @@ fn a_shredded_epoch_opens_for_nobody() {
     );
     let record = admin::read_records(&keys).unwrap().remove(0);
     let id = hex::encode(record.id.0);
-    assert!(
-        admin::shred(&keys, &id[..4]).is_err(),
-        "too short to be meant"
-    );
-    assert_eq!(admin::shred(&keys, &id[..12]).unwrap(), id);
+    assert!(admin::shred(&keys, &id[..63], clock(), true).is_err());
+    assert!(matches!(
+        admin::shred(&keys, &id, clock(), false),
+        Err(KeyError::InUse(_))
+    ));
+    admin::shred(&keys, &id, clock(), true).unwrap();
     assert!(!opened(
         open(root.path()).epochs(context("n")).as_ref(),
         &context("n"),

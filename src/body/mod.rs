@@ -6,7 +6,9 @@
 //! - [`Sealed`]: what the provider answers. Becomes a [`Released`] body only by opening, or by a permit.
 //! - [`Released`]: the only body that a client is given.
 
+mod checksummed;
 mod cleared;
+mod lasting;
 mod open;
 mod released;
 mod seal;
@@ -23,6 +25,7 @@ use bytes::Bytes;
 use crate::error::{Code, Refusal};
 
 pub use cleared::{Cleared, Outbound, Plain};
+pub use lasting::{Work, within};
 pub use open::OpenBody;
 pub use released::{Released, Sealed};
 pub use seal::{SealBody, SealPlan, Tail};

@@ -10,11 +10,13 @@ use super::record::Kind;
 use super::{KeyError, Keyring, admin};
 use crate::seal::{Context, EpochKeys, EpochShort, Epochs, KeyLookup, LookupError};
 
-/// How often the key directory is asked whether a rotation was ordered, in seconds.
+/// How often the key directory is asked whether a rotation was ordered or the record destroyed, in seconds.
 const RECHECK: u64 = 60;
 
 struct Current {
     keys: Arc<EpochKeys>,
+    /// The last order to rotate when it began.
+    rotation: Option<Vec<u8>>,
     begun: u64,
     until: u64,
     recheck: AtomicU64,
@@ -56,7 +58,9 @@ impl BoundEpochs {
         }
         if now >= current.recheck.load(Ordering::Relaxed) {
             current.recheck.store(now + RECHECK, Ordering::Relaxed);
-            if admin::rotation_ordered(&self.keyring.settings.directory) > current.begun {
+            self.forget(now);
+            let rotation = admin::rotation(&self.keyring.settings.directory);
+            if rotation != current.rotation || !self.keyring.holds(&current.keys) {
                 return None;
             }
         }
@@ -75,10 +79,12 @@ impl BoundEpochs {
         }
         let settings = &self.keyring.settings;
         let until = now.saturating_add(settings.epoch_max_age.as_secs());
+        let rotation = admin::rotation(&settings.directory);
         let secret = self.keyring.make(Kind::Epoch, &self.context, now, until)?;
         let keys = Arc::new(secret.keys());
         self.current.store(Some(Arc::new(Current {
             keys: keys.clone(),
+            rotation,
             begun: now,
             until,
             recheck: AtomicU64::new(now + RECHECK),
@@ -88,6 +94,12 @@ impl BoundEpochs {
         Ok(keys)
     }
 
+    /// Drops, and so zeroizes, what is kept longer than it may be.
+    pub fn forget(&self, now: u64) {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.retain(|_, epoch| epoch.until > now);
+    }
+
     fn open(&self, short: EpochShort, now: u64) -> Result<Arc<EpochKeys>, KeyError> {
         let record = self.keyring.find(&short.0)?;
         let secret = self
@@ -95,8 +107,8 @@ impl BoundEpochs {
             .open_record(&record, Kind::Epoch, &self.context)?;
         let keys = Arc::new(secret.keys());
         let settings = &self.keyring.settings;
+        self.forget(now);
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.retain(|_, epoch| epoch.until > now);
         while opened.len() >= settings.cache_size.max(1) {
             let Some(oldest) = opened
                 .iter()

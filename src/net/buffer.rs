@@ -107,11 +107,8 @@ mod tests {
             let n = SIZE / 2 + 7;
             buffer.space(n)[..n].fill(round);
             buffer.filled_more(n);
-            assert!(
-                buffer.filled()[buffer.len() - n..]
-                    .iter()
-                    .all(|b| *b == round)
-            );
+            let behind = buffer.len() - n;
+            assert!(buffer.filled()[behind..].iter().all(|b| *b == round));
             if round > 0 {
                 buffer.advance(SIZE / 3);
             }

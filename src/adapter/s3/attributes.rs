@@ -2,10 +2,12 @@
 
 use http::{HeaderValue, Response};
 
+use super::call::Call;
+use super::core::Core;
 use super::error::{INVALID_ARGUMENT, S3Error};
 use super::facts::Source;
 use super::upstream::Ask;
-use super::{Call, S3, etag, xml};
+use super::{etag, xml};
 use crate::body::Released;
 use crate::error::Refusal;
 
@@ -19,10 +21,10 @@ const KNOWN: [&str; 5] = [
 /// S3's page of parts.
 const PAGE: usize = 1000;
 
-impl S3 {
+impl Core {
     pub(super) async fn object_attributes(
         &self,
-        call: &Call<'_>,
+        call: &Call,
     ) -> Result<Response<Released>, Refusal> {
         let wanted: Vec<&str> = call
             .headers
