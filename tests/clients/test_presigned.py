@@ -104,8 +104,7 @@ def test_a_form_that_breaks_its_policy_stores_nothing(through, bucket):
     assert form(through, post, b"fits", extra={"x-amz-signature": "0" * 64}).status == 403
     assert form(through, post, b"fits", drop=("policy",)).status in (400, 403)
     assert through.client.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
-    with wire.clock(-7_200):
-        old = through.client.generate_presigned_post(bucket, "a", ExpiresIn=60)
+    old = through.client.generate_presigned_post(bucket, "a", ExpiresIn=-60)
     assert form(through, old, b"fits").status == 403
     assert through.client.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
     assert form(through, post, b"fits").status == 201

@@ -2,6 +2,7 @@
 first byte of the first bad segment: never other bytes, never an end that looks clean."""
 
 import pytest
+import urllib3
 
 import wire
 from compare import status_of
@@ -33,7 +34,11 @@ class Held:
 
     def read(self, key=None, headers=None):
         """Status, the bytes that came, and whether the stream ended as if it were whole."""
-        answer = wire.send(self.way.endpoint, "GET", f"/{self.bucket}/{key or self.key}", headers, payload=wire.EMPTY)
+        try:
+            answer = wire.send(self.way.endpoint, "GET", f"/{self.bucket}/{key or self.key}", headers, payload=wire.EMPTY)
+        except urllib3.exceptions.ProtocolError:
+            # what was good was not on its way yet when the connection was broken off
+            return 0, b"", False
         came, error = wire.read(answer)
         return answer.status, came, error is None
 
@@ -149,7 +154,8 @@ def test_plaintext_in_its_place(single, through):
             status, came, clean = held.read()
             assert status >= 500 or (came == b"" and not clean)
             assert b"planted" not in came
-            assert status_of(through.client.head_object, Bucket=held.bucket, Key="a") >= 500 or planted
+            if not metadata:
+                assert status_of(through.client.head_object, Bucket=held.bucket, Key="a") >= 500
 
 
 @pytest.fixture
