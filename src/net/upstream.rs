@@ -24,9 +24,6 @@ use crate::error::{
     UPSTREAM_UNREACHABLE,
 };
 
-/// An idle connection is not reused after this: providers close theirs later, so that a request rarely meets a close.
-const KEPT: Duration = Duration::from_secs(15);
-
 /// How a provider is reached.
 pub struct ProviderSettings {
     pub host: String,
@@ -62,7 +59,7 @@ impl Provider {
                 let Some(mut link) = self.0.idle.take() else {
                     return Poll::Ready(None);
                 };
-                if link.idle_since.elapsed() < KEPT && link.usable(cx) {
+                if link.usable(cx) {
                     return Poll::Ready(Some(link));
                 }
             }
@@ -90,11 +87,11 @@ impl Provider {
         // however the connection ends, the provider sees a reset and never an end: see `Wire::poll_shutdown`
         stream.set_zero_linger()?;
         let Some(tls) = &settings.tls else {
-            return Ok(Wire::Plain(stream));
+            return Ok(Wire::plain(stream));
         };
         let name = ServerName::try_from(settings.host.clone()).map_err(std::io::Error::other)?;
         let stream = ClientStream::connect(tls.0.clone(), name, stream).await?;
-        Ok(Wire::Tls(Box::new(stream)))
+        Ok(Wire::tls(stream))
     }
 }
 
@@ -116,6 +113,11 @@ impl Upstream for Provider {
                 None => self.connect().await?,
             };
             let error = match link.send(request, &progress, patience).await {
+                // whoever says yes to half a body has not got the whole
+                Ok(response) if response.status().is_success() && !progress.ended() => {
+                    return Err(Refusal::new(&UPSTREAM_OUTCOME_UNKNOWN)
+                        .message("The provider answered before it had the whole body."));
+                }
                 Ok(response) => return self.received(response, link, &method).await,
                 Err(error) => error,
             };
