@@ -44,9 +44,13 @@ impl Sealed {
 pub struct Released(Chunks);
 
 impl Released {
-    /// Plaintext, each byte authenticated before it is given out.
-    pub fn opened(body: OpenBody) -> Self {
-        Self(Box::pin(body))
+    /// Plaintext, each byte authenticated before it is given out; the first ones before the answer's head is.
+    ///
+    /// # Errors
+    /// An object that does not open from its start: there is an answer yet to say so in.
+    pub async fn opened(mut body: OpenBody) -> Result<Self, Refusal> {
+        body.begin().await?;
+        Ok(Self(Box::pin(body)))
     }
 
     /// A document that the gateway wrote: a listing with its sizes mapped, an error.
