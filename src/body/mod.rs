@@ -9,6 +9,7 @@
 mod cleared;
 mod open;
 mod released;
+mod scan;
 mod seal;
 mod tail;
 
@@ -25,6 +26,7 @@ use crate::error::{Code, Refusal};
 pub use cleared::{Cleared, Outbound, Plain};
 pub use open::OpenBody;
 pub use released::{Released, Sealed};
+pub use scan::ScanBody;
 pub use seal::{SealBody, SealPlan, Tail};
 pub use tail::SealedTail;
 

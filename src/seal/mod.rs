@@ -9,6 +9,7 @@ pub mod layout;
 pub mod object;
 pub mod range;
 pub mod run;
+pub mod scan;
 pub mod token;
 pub mod trailer;
 
