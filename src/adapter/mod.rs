@@ -4,15 +4,16 @@
 //! The stages run in a fixed order, driven by `proxy`: `classify` (unknown is refused), `verify` (the client's own
 //! signature), the policy's verdict, `perform`. `refuse` words an error in the protocol's own form.
 
+pub mod http;
 pub mod s3;
 
 use std::any::Any;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use ::http::{Response, request};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Response, request};
 
 use crate::body::{Plain, Released};
 use crate::error::Refusal;
@@ -47,7 +48,7 @@ pub struct Exchange {
 #[derive(Debug, Clone, Copy)]
 pub struct RefusedRequest<'a> {
     pub request_id: RequestId,
-    pub method: &'a http::Method,
+    pub method: &'a ::http::Method,
     /// The raw path, without the query.
     pub path: &'a str,
 }
@@ -89,6 +90,6 @@ pub trait Adapter: Send + Sync {
 pub(crate) fn authority(head: &request::Parts) -> Option<&str> {
     match head.uri.authority() {
         Some(authority) => Some(authority.as_str()),
-        None => head.headers.get(http::header::HOST)?.to_str().ok(),
+        None => head.headers.get(::http::header::HOST)?.to_str().ok(),
     }
 }
