@@ -12,6 +12,7 @@ pub use super::value::Endpoint;
 use crate::adapter::s3;
 use crate::keyring;
 use crate::policy::Policy;
+use crate::seal::Context;
 use crate::secret::SecretBytes;
 use crate::state;
 
@@ -97,6 +98,22 @@ pub struct Service {
 #[derive(Debug)]
 pub enum Kind {
     S3(s3::settings::Settings),
+}
+
+impl Kind {
+    /// Tenant, service and namespace, bound in every key.
+    pub fn context(&self) -> &Context {
+        match self {
+            Self::S3(settings) => &settings.context,
+        }
+    }
+
+    /// Whether every name below a host is served too.
+    pub fn serves_below(&self) -> bool {
+        match self {
+            Self::S3(settings) => settings.virtual_host,
+        }
+    }
 }
 
 /// How the provider is reached.

@@ -137,11 +137,22 @@ impl RangeReader {
         Ok(Fed::Plain(from as usize..to as usize))
     }
 
-    /// Derives the present run's key; its commitment confirms the entry.
+    /// Derives the present run's key; its commitment confirms the entry. A whole object's header may hold no length,
+    /// which the entry does not tell: the commitment does.
     fn unlock(&mut self) -> Result<(), OpenError> {
         let header = self.runs[self.run].header(self.object);
         let keys = self.lookup.epoch(header.epoch)?;
-        self.opener = Some(RunOpener::new(&keys, &self.context, header)?);
+        let opener = match RunOpener::new(&keys, &self.context, header.clone()) {
+            Err(OpenError::Commitment) if header.part == 0 => {
+                let unsized_header = RunHeader {
+                    length: None,
+                    ..header
+                };
+                RunOpener::new(&keys, &self.context, unsized_header)?
+            }
+            opened => opened?,
+        };
+        self.opener = Some(opener);
         Ok(())
     }
 }

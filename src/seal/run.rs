@@ -158,8 +158,8 @@ impl RunEntry {
         }
     }
 
-    /// The header that this entry's run must have; a run of unknown length keeps that in its header, so those are
-    /// whole objects and never looked up by entry.
+    /// The header that this entry's run must have, unless it is part 0 and its length was not known when it began: that
+    /// one's header holds no length.
     pub fn header(&self, object: ObjectId) -> RunHeader {
         RunHeader {
             trailer: false,

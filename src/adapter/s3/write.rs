@@ -123,7 +123,7 @@ impl S3 {
             object,
             part: 0,
             salt: self.salt(call)?,
-            length: intake.length,
+            length: Some(intake.length),
             tail: Tail::Object {
                 salt: self.salt(call)?,
                 digests: Box::new(move || received.for_trailer()),

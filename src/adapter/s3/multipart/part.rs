@@ -114,7 +114,7 @@ impl S3 {
             object: upload.object,
             part: number,
             salt: self.salt(call)?,
-            length,
+            length: Some(length),
             tail: Tail::None,
         };
         let body = SealBody::new(intake.body, plan)
