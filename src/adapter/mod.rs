@@ -4,7 +4,10 @@
 //! The stages run in a fixed order, driven by `proxy`: `classify` (unknown is refused), `verify` (the client's own
 //! signature), the policy's verdict, `perform`. `refuse` words an error in the protocol's own form.
 
+mod opening;
+mod range;
 pub mod s3;
+pub mod webdav;
 
 use std::any::Any;
 use std::sync::Arc;

@@ -281,7 +281,8 @@ impl Body for SealBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.unsent.map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.unsent
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 
     fn is_end_stream(&self) -> bool {
