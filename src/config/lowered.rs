@@ -84,9 +84,19 @@ pub struct Log {
 pub struct Service {
     /// Relative to the configuration's directory.
     pub file: PathBuf,
+    /// A label for the log.
+    pub name: String,
+    /// Names under which clients reach the service, lower case, without port.
+    pub hosts: Vec<String>,
     pub policy: Policy,
     pub transport: Transport,
-    pub s3: s3::settings::Settings,
+    pub kind: Kind,
+}
+
+/// What each kind of service is set up from.
+#[derive(Debug)]
+pub enum Kind {
+    S3(s3::settings::Settings),
 }
 
 /// How the provider is reached.
