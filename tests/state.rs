@@ -141,7 +141,7 @@ async fn writes_until_it_is_killed() {
             let last = if child { u32::MAX } else { 50 };
             for number in 0..last {
                 let mut writer = spool.create(b"upload", "tenant").await.unwrap();
-                let sealed = vec![task as u8; 5000].into();
+                let sealed: bytes::Bytes = vec![task as u8; 5000].into();
                 writer.write(SealedBytes::from_seal(sealed)).await.unwrap();
                 let receipt = writer.finish().await.unwrap().encode();
                 let key = format!("{task}/{number}");

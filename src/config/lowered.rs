@@ -35,7 +35,7 @@ pub struct Gateway {
     pub decisions: Vec<Decision>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Listener {
     pub bind: SocketAddr,
     /// TLS 1.2 (ECDHE with AES-GCM) beside 1.3.

@@ -1,1 +1,176 @@
-//! (to come)
+//! The exchange: one request from its head to the last byte of its answer. Errors become responses here, and nowhere else.
+//!
+//! gate (what is ambiguous is refused) -> route by authority -> `classify` -> `verify` -> the policy's verdict ->
+//! `perform` -> answer. `docs/request.md` follows one through.
+
+mod answer;
+mod arrival;
+mod asked;
+mod gate;
+mod pace;
+mod respond;
+mod routes;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use http::{Request, Response, request};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+
+pub use self::answer::Answer;
+pub use self::gate::HeadFault;
+pub use self::pace::{Pace, TooSlow};
+pub use self::routes::{Duplicate, Routes, Service};
+
+use self::arrival::Arrival;
+use self::asked::Asked;
+use crate::adapter::Exchange;
+use crate::body::{Plain, Released};
+use crate::error::{DRAINING, HOST_UNKNOWN, OVERLOADED, Refusal};
+use crate::telemetry::RequestId;
+
+/// What bounds an exchange.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Requests at once; more are shed with 503.
+    pub in_flight: usize,
+    /// Without a byte of a body, in either direction.
+    pub idle: Duration,
+    /// Bytes a second below which a body is given up.
+    pub minimum_rate: u64,
+}
+
+/// What a reload swaps at once.
+pub struct Site {
+    routes: Routes,
+    bounds: Bounds,
+    in_flight: Arc<Semaphore>,
+}
+
+impl Site {
+    pub fn new(routes: Routes, bounds: Bounds) -> Self {
+        Self {
+            routes,
+            bounds,
+            in_flight: Arc::new(Semaphore::new(bounds.in_flight)),
+        }
+    }
+}
+
+/// Serves exchanges over the site in force.
+pub struct Proxy {
+    site: ArcSwap<Site>,
+    ids: RequestIds,
+    draining: AtomicBool,
+}
+
+impl Proxy {
+    /// `seed`: random, so that the ids of two runs do not meet.
+    pub fn new(site: Site, seed: u64) -> Self {
+        Self {
+            site: ArcSwap::from_pointee(site),
+            ids: RequestIds {
+                seed,
+                count: AtomicU64::new(0),
+            },
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Exchanges that begin from now on see the new site; those under way end on the one they began with.
+    pub fn replace(&self, site: Site) {
+        self.site.store(Arc::new(site));
+    }
+
+    /// New exchanges are refused from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Answers one request; whatever fails is an answer too. `fault`: what the connection found wrong with the head.
+    pub async fn serve(
+        &self,
+        request: Request<Incoming>,
+        fault: Option<HeadFault>,
+    ) -> Response<Answer> {
+        let site = self.site.load_full();
+        let (head, incoming) = request.into_parts();
+        let mut asked = Asked::new(self.ids.next(), &head);
+        let (plain, returned) = Arrival::split(incoming, &head, site.bounds);
+        let permit = site.in_flight.clone().try_acquire_owned().ok();
+        let service = match route(&site, &head, fault) {
+            Ok(service) => service,
+            Err(refusal) => {
+                drop(plain);
+                let response = respond::refuse(None, &mut asked, refusal);
+                return answer::finish(response, asked, returned, permit);
+            }
+        };
+        asked.service = Some(service.name.clone());
+        let performed = if permit.is_none() {
+            Err(Refusal::new(&OVERLOADED))
+        } else if self.draining.load(Ordering::Acquire) {
+            Err(Refusal::new(&DRAINING))
+        } else {
+            perform(service, &mut asked, head, plain).await
+        };
+        let response = performed.unwrap_or_else(|refusal| {
+            respond::refuse(Some(service.adapter.as_ref()), &mut asked, refusal)
+        });
+        answer::finish(response, asked, returned, permit)
+    }
+}
+
+fn route<'s>(
+    site: &'s Site,
+    head: &request::Parts,
+    fault: Option<HeadFault>,
+) -> Result<&'s Service, Refusal> {
+    let authority = gate::check(head, fault)?;
+    site.routes
+        .find(authority)
+        .ok_or_else(|| Refusal::new(&HOST_UNKNOWN))
+}
+
+async fn perform(
+    service: &Service,
+    asked: &mut Asked,
+    head: request::Parts,
+    body: Plain,
+) -> Result<Response<Released>, Refusal> {
+    let exchange = Exchange {
+        request_id: asked.id,
+        now: SystemTime::now(),
+    };
+    let adapter = service.adapter.as_ref();
+    let operation = adapter.classify(&head)?;
+    asked.operation = operation.name;
+    let subject = adapter.verify(&operation, &head, exchange.now)?;
+    asked.principal = Some(subject.principal.clone());
+    let verdict = service.policy.decide(operation.class);
+    adapter
+        .perform(&exchange, verdict, operation, subject, head, body)
+        .await
+}
+
+/// Ids that do not repeat in a run and tell nothing of the number of requests.
+struct RequestIds {
+    seed: u64,
+    count: AtomicU64,
+}
+
+impl RequestIds {
+    /// The finaliser of SplitMix64 (Steele, Lea, Flood 2014), a bijection.
+    fn next(&self) -> RequestId {
+        let n = self.count.fetch_add(1, Ordering::Relaxed);
+        let mut z = self
+            .seed
+            .wrapping_add(n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        RequestId(z ^ (z >> 31))
+    }
+}

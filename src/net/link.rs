@@ -1,0 +1,337 @@
+//! One connection to a provider. It has no task of its own: whoever sends the request or reads the answer drives it, on
+//! the thread that seals, so that no byte changes hands between tasks.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+use tokio_rustls::client::TlsStream;
+
+use crate::body::{Cleared, Fault, Outbound};
+
+/// Bytes that hyper buffers of one answer.
+const BODY_BUFFER: usize = 256 * 1024;
+/// Idle connections that are kept of one provider.
+const KEPT: usize = 256;
+
+/// The bytes below HTTP.
+pub(super) enum Wire {
+    Tls(Box<TlsStream<TcpStream>>),
+    /// Loopback only.
+    Plain(TcpStream),
+}
+
+macro_rules! on_wire {
+    ($wire:expr, $stream:ident => $call:expr) => {
+        match $wire {
+            Wire::Tls($stream) => {
+                let $stream = Pin::new($stream.as_mut());
+                $call
+            }
+            Wire::Plain($stream) => {
+                let $stream = Pin::new($stream);
+                $call
+            }
+        }
+    };
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        on_wire!(&mut *self, stream => stream.poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        on_wire!(&mut *self, stream => stream.poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_wire!(&mut *self, stream => stream.poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Plain(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_wire!(&mut *self, stream => stream.poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_wire!(&mut *self, stream => stream.poll_shutdown(cx))
+    }
+}
+
+/// How a request's body fares, for whoever waits for the answer.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Frames that were taken.
+    taken: AtomicU64,
+    /// Whether it waits for whoever makes the body, not for the provider.
+    starved: AtomicBool,
+}
+
+/// A request's body on its way out.
+pub(super) struct Sending {
+    body: Cleared<Outbound>,
+    progress: Arc<Progress>,
+}
+
+impl Sending {
+    pub fn new(body: Cleared<Outbound>) -> (Self, Arc<Progress>) {
+        let progress = Arc::new(Progress::default());
+        let sending = Self {
+            body,
+            progress: progress.clone(),
+        };
+        (sending, progress)
+    }
+}
+
+impl Body for Sending {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let starved = polled.is_pending();
+        if !starved {
+            self.progress.taken.fetch_add(1, Ordering::Relaxed);
+        }
+        self.progress.starved.store(starved, Ordering::Relaxed);
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+type Driver = Pin<Box<Connection<TokioIo<Wire>, Sending>>>;
+
+/// Why a request brought no answer.
+pub(super) enum LinkError {
+    /// The connection was gone before anything was sent: here is the request again.
+    Unsent(Box<Request<Sending>>),
+    /// No answer in time.
+    Silent,
+    Broken(hyper::Error),
+}
+
+pub(super) struct Link {
+    sender: SendRequest<Sending>,
+    /// `None` once it has ended.
+    driver: Option<Driver>,
+    pub idle_since: Instant,
+}
+
+impl Link {
+    pub async fn new(wire: Wire) -> Result<Self, hyper::Error> {
+        let (sender, driver) = Builder::new()
+            .max_buf_size(BODY_BUFFER)
+            .handshake(TokioIo::new(wire))
+            .await?;
+        Ok(Self {
+            sender,
+            driver: Some(Box::pin(driver)),
+            idle_since: Instant::now(),
+        })
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(driver) = &mut self.driver
+            && driver.as_mut().poll(cx).is_ready()
+        {
+            self.driver = None;
+        }
+    }
+
+    /// Whether another request may be sent; notices when the provider has closed.
+    pub fn usable(&mut self, cx: &mut Context<'_>) -> bool {
+        self.drive(cx);
+        self.driver.is_some() && self.sender.is_ready()
+    }
+
+    /// Sends; `patience` is how long the provider may do nothing at all.
+    pub async fn send(
+        &mut self,
+        request: Request<Sending>,
+        progress: &Progress,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, LinkError> {
+        let mut answer = std::pin::pin!(self.sender.try_send_request(request));
+        let mut timer = std::pin::pin!(sleep(patience));
+        let mut seen = 0;
+        let driver = &mut self.driver;
+        std::future::poll_fn(|cx| {
+            if let Some(running) = driver
+                && running.as_mut().poll(cx).is_ready()
+            {
+                *driver = None;
+            }
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(answer.map_err(|mut error| match error.take_message() {
+                    Some(request) => LinkError::Unsent(Box::new(request)),
+                    None => LinkError::Broken(error.into_error()),
+                }));
+            }
+            while timer.as_mut().poll(cx).is_ready() {
+                let taken = progress.taken.load(Ordering::Relaxed);
+                if taken == seen && !progress.starved.load(Ordering::Relaxed) {
+                    return Poll::Ready(Err(LinkError::Silent));
+                }
+                seen = taken;
+                timer.as_mut().reset(Instant::now() + patience);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Connections that wait for their next request; the one used last is taken first.
+#[derive(Default)]
+pub(super) struct Idle(Mutex<Vec<Link>>);
+
+impl Idle {
+    pub fn take(&self) -> Option<Link> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn keep(&self, mut link: Link) {
+        link.idle_since = Instant::now();
+        let mut links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if links.len() >= KEPT {
+            links.remove(0);
+        }
+        links.push(link);
+    }
+}
+
+/// An answer's body together with the connection that it comes over.
+pub(super) struct Receiving {
+    incoming: Incoming,
+    /// The connection goes back when the body has been read to its end.
+    link: Option<Link>,
+    idle: Arc<Idle>,
+    patience: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Receiving {
+    pub fn new(incoming: Incoming, link: Link, patience: Duration, idle: Arc<Idle>) -> Self {
+        Self {
+            incoming,
+            link: Some(link),
+            idle,
+            patience,
+            timer: None,
+        }
+    }
+
+    /// Gives the connection back, if it can carry another request.
+    fn over(&mut self, cx: &mut Context<'_>) {
+        if let Some(mut link) = self.link.take()
+            && link.usable(cx)
+        {
+            self.idle.keep(link);
+        }
+    }
+
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        // asking for a frame lets the connection read one, so it is driven again after the asking
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        if let Some(link) = &mut self.link {
+            link.drive(cx);
+        }
+        Pin::new(&mut self.incoming).poll_frame(cx)
+    }
+}
+
+impl Receiving {
+    /// The next frame; `None` at the end, after which the connection is free again.
+    pub fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReceiveError>>> {
+        match self.next(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.timer = None;
+                if self.incoming.is_end_stream() {
+                    self.over(cx);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.link = None;
+                Poll::Ready(Some(Err(ReceiveError::Broken(error))))
+            }
+            Poll::Ready(None) => {
+                self.over(cx);
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let patience = self.patience;
+                let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
+                ready!(timer.as_mut().poll(cx));
+                self.link = None;
+                Poll::Ready(Some(Err(ReceiveError::Silent)))
+            }
+        }
+    }
+
+    /// For an answer without a body: the connection is free at once.
+    pub fn settle(&mut self, cx: &mut Context<'_>) {
+        if self.incoming.is_end_stream() {
+            self.over(cx);
+        }
+    }
+
+    pub fn body(&self) -> &Incoming {
+        &self.incoming
+    }
+}
+
+pub(super) enum ReceiveError {
+    Silent,
+    Broken(hyper::Error),
+}

@@ -1,0 +1,189 @@
+//! The answer on its way to the client: counted, logged when it is over, and never ended cleanly when it failed.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderName};
+use http::{HeaderValue, Method, Response, Version};
+use http_body::{Body, Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Sleep, sleep};
+
+use super::arrival::{Returned, Unread};
+use super::asked::Asked;
+use crate::body::{Fault, Released};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-sceau-request-id");
+/// So much of a body that nobody wanted is read after an early answer, so that closing does not destroy the answer
+/// before the client has read it.
+const DRAIN_BYTES: usize = 256 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+/// The body of every answer.
+pub struct Answer {
+    body: Released,
+    drain: Option<Drain>,
+    /// The answer's last byte, which waits for the drain: once it is out, hyper asks for nothing more.
+    last: Option<Bytes>,
+    over: Box<Over>,
+}
+
+/// What happens when the exchange is over.
+struct Over {
+    asked: Asked,
+    status: u16,
+    bytes: u64,
+    /// How many there are to be, where that is known.
+    expected: Option<u64>,
+    failed: bool,
+    /// Held until the last byte is out.
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Over {
+    fn aborted(&mut self, fault: &Fault) {
+        let (id, code) = (self.asked.id, fault.code.name);
+        tracing::warn!(%id, code, detail = %fault.detail, "the answer is aborted");
+        self.asked.code = Some(code);
+        self.failed = true;
+    }
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        let outcome = match self.expected {
+            _ if self.failed => "aborted",
+            Some(expected) if self.bytes < expected => "cut",
+            _ => "done",
+        };
+        self.asked.log(self.status, self.bytes, outcome);
+    }
+}
+
+pub(super) fn finish(
+    mut response: Response<Released>,
+    asked: Asked,
+    returned: Returned,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Response<Answer> {
+    let status = response.status().as_u16();
+    let unread = returned.take();
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::try_from(asked.id.to_string()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    // HTTP/2 resets the stream by itself
+    let one = asked.version != Version::HTTP_2;
+    let ambiguous = asked.code == Some(crate::error::FRAMING.name)
+        || asked.code == Some(crate::error::HEADERS_TOO_LARGE.name);
+    if one && (unread.is_some() || ambiguous) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let drain = unread
+        .filter(|unread| one && !unread.held_back)
+        .map(Drain::new);
+    let bodiless = asked.method == Method::HEAD || status == 304;
+    response.map(|body| Answer {
+        drain,
+        last: None,
+        over: Box::new(Over {
+            asked,
+            status,
+            bytes: 0,
+            expected: if bodiless {
+                Some(0)
+            } else {
+                body.size_hint().exact().or(Some(u64::MAX))
+            },
+            failed: false,
+            _permit: permit,
+        }),
+        body,
+    })
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let this = &mut *self;
+        loop {
+            if let Some(last) = &this.last {
+                if let Some(drain) = &mut this.drain {
+                    ready!(drain.poll(cx));
+                }
+                let last = last.clone();
+                (this.drain, this.last) = (None, None);
+                this.over.bytes += last.len() as u64;
+                return Poll::Ready(Some(Ok(Frame::data(last))));
+            }
+            let Some(frame) = ready!(Pin::new(&mut this.body).poll_frame(cx)) else {
+                this.over.expected = Some(this.over.bytes);
+                return Poll::Ready(None);
+            };
+            let mut data = match frame {
+                Ok(frame) => frame.into_data().unwrap_or_default(),
+                Err(fault) => {
+                    this.over.aborted(&fault);
+                    return Poll::Ready(Some(Err(fault)));
+                }
+            };
+            let whole = this.over.bytes.saturating_add(data.len() as u64);
+            if this.drain.is_some() && Some(whole) == this.over.expected && !data.is_empty() {
+                this.last = Some(data.split_off(data.len() - 1));
+                if data.is_empty() {
+                    continue;
+                }
+            }
+            this.over.bytes += data.len() as u64;
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.last.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Reads what is left of a request's body, within bounds.
+struct Drain {
+    unread: Unread,
+    left: usize,
+    until: Pin<Box<Sleep>>,
+}
+
+impl Drain {
+    fn new(unread: Unread) -> Self {
+        Self {
+            unread,
+            left: DRAIN_BYTES,
+            until: Box::pin(sleep(DRAIN_TIME)),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.left == 0 || self.until.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            match ready!(Pin::new(&mut self.unread.incoming).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    let bytes = frame.data_ref().map_or(0, Bytes::len);
+                    self.left = self.left.saturating_sub(bytes);
+                }
+                Some(Err(_)) | None => return Poll::Ready(()),
+            }
+        }
+    }
+}

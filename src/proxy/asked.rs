@@ -1,0 +1,78 @@
+//! What is known of a request for its log line and its error answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{Method, Uri, Version, request};
+
+use crate::adapter::RefusedRequest;
+use crate::error::{Refusal, Side};
+use crate::telemetry::RequestId;
+
+/// One request. Its path stands in error answers only, never in the log: names are the users'.
+pub(super) struct Asked {
+    pub id: RequestId,
+    pub method: Method,
+    pub version: Version,
+    pub operation: &'static str,
+    pub service: Option<Arc<str>>,
+    pub principal: Option<Arc<str>>,
+    /// The refusal's stable code.
+    pub code: Option<&'static str>,
+    uri: Uri,
+    started: Instant,
+}
+
+impl Asked {
+    pub fn new(id: RequestId, head: &request::Parts) -> Self {
+        Self {
+            id,
+            method: head.method.clone(),
+            version: head.version,
+            operation: "-",
+            service: None,
+            principal: None,
+            code: None,
+            uri: head.uri.clone(),
+            started: Instant::now(),
+        }
+    }
+
+    pub fn refused(&self) -> RefusedRequest<'_> {
+        RefusedRequest {
+            request_id: self.id,
+            method: &self.method,
+            path: self.uri.path(),
+        }
+    }
+
+    /// Says why a request was refused: what operators look for by the id that the client was given.
+    pub fn log_refusal(&self, refusal: &Refusal) {
+        let cause = refusal.cause.as_ref().map(ToString::to_string);
+        let (id, code, service) = (self.id, refusal.code.name, self.service.as_deref());
+        match refusal.code.side {
+            Side::Client => {
+                tracing::debug!(%id, code, service, operation = self.operation, %refusal, cause, "refused");
+            }
+            Side::Gateway | Side::Upstream => {
+                tracing::warn!(%id, code, service, operation = self.operation, %refusal, cause, "failed");
+            }
+        }
+    }
+
+    /// The line of a finished exchange. `outcome`: `done`, `cut` (the client went away) or `aborted` (it failed midway).
+    pub fn log(&self, status: u16, bytes: u64, outcome: &'static str) {
+        tracing::info!(
+            id = %self.id,
+            service = self.service.as_deref(),
+            operation = self.operation,
+            principal = self.principal.as_deref(),
+            method = %self.method,
+            status,
+            code = self.code,
+            bytes,
+            ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            outcome,
+        );
+    }
+}
