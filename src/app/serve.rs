@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::sessions::Sessions;
 use crate::adapter::s3::S3;
+use crate::adapter::webdav::WebDav;
 use crate::config::{Certificate, Gateway, Limits, Listener, Service};
 use crate::keyring::{KeyError, Keyring};
 use crate::net::{

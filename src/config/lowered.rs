@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::fault::Decision;
 pub use super::value::Endpoint;
-use crate::adapter::s3;
+use crate::adapter::{s3, webdav};
 use crate::keyring;
 use crate::policy::Policy;
 use crate::secret::SecretBytes;
@@ -97,6 +97,7 @@ pub struct Service {
 #[derive(Debug)]
 pub enum Kind {
     S3(s3::settings::Settings),
+    WebDav(webdav::settings::Settings),
 }
 
 /// How the provider is reached.
