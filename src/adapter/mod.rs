@@ -5,7 +5,10 @@
 //! signature), the policy's verdict, `perform`. `refuse` words an error in the protocol's own form.
 
 pub mod http;
+mod opening;
+mod range;
 pub mod s3;
+pub mod webdav;
 
 use std::any::Any;
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::sessions::Sessions;
 use crate::adapter::Adapter;
 use crate::adapter::s3::S3;
+use crate::adapter::webdav::WebDav;
 use crate::config::{Certificate, Gateway, Kind, Limits, Listener, Service};
 use crate::keyring::{KeyError, Keyring};
 use crate::net::{
@@ -311,6 +312,10 @@ fn serve(
             Arc::new(S3::new(
                 settings, policy, epochs, vault, spool, provider, salts,
             ))
+        }
+        Kind::WebDav(settings) => {
+            let policy = service.policy.clone();
+            Arc::new(WebDav::new(settings, policy, epochs, provider, salts))
         }
     };
     Ok(crate::proxy::Service {

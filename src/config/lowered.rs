@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::fault::Decision;
 pub use super::value::Endpoint;
-use crate::adapter::s3;
+use crate::adapter::{s3, webdav};
 use crate::keyring;
 use crate::policy::Policy;
 use crate::seal::Context;
@@ -98,6 +98,7 @@ pub struct Service {
 #[derive(Debug)]
 pub enum Kind {
     S3(s3::settings::Settings),
+    WebDav(webdav::settings::Settings),
 }
 
 impl Kind {
@@ -105,6 +106,7 @@ impl Kind {
     pub fn context(&self) -> &Context {
         match self {
             Self::S3(settings) => &settings.context,
+            Self::WebDav(settings) => &settings.context,
         }
     }
 
@@ -112,6 +114,7 @@ impl Kind {
     pub fn serves_below(&self) -> bool {
         match self {
             Self::S3(settings) => settings.virtual_host,
+            Self::WebDav(_) => false,
         }
     }
 }

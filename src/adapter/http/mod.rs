@@ -1,3 +1,5 @@
 //! Any JSON, form or multipart API over HTTP, described by one service file (`docs/http.md`).
 
 pub mod json;
+pub mod settings;
+pub mod template;

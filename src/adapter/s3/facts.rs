@@ -1,6 +1,7 @@
 //! What a stored object is, learned from the head of any answer about it and, for an object of several runs, its
 //! trailer. Everything here is authenticated: the metadata blob for this very bucket and key, the trailer by itself.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -10,15 +11,13 @@ use http::{HeaderMap, StatusCode};
 use super::meta::{self, Document};
 use super::upstream::Ask;
 use super::{Call, Place, S3, etag};
+use crate::adapter::opening;
 use crate::error::{
     OBJECT_DAMAGED, OBJECT_SUBSTITUTED, OBJECT_UNSEALED, Refusal, UPSTREAM_INVALID,
 };
-use crate::seal::layout::{self, HEADER, LOCATOR};
-use crate::seal::trailer::{self, Trailer};
+use crate::seal::layout::{self, HEADER};
+use crate::seal::trailer::Trailer;
 use crate::seal::{ObjectId, blob};
-
-/// Read from the end of a multi-run object at first: holds the trailer of up to 170 runs.
-const SUFFIX: u64 = 16 * 1024;
 
 /// Where the bytes are.
 pub(super) enum Source {
@@ -119,25 +118,8 @@ impl S3 {
         if let Some(trailer) = self.trailers.get(place, upstream_etag) {
             return Ok(trailer);
         }
-        let mut bytes = self
-            .suffix(call, place, upstream_etag, sealed, SUFFIX.min(sealed))
-            .await?;
-        let length = locate(&bytes, sealed).map_err(|e| self.open_refusal(e))?;
-        let wanted = length + LOCATOR as u64;
-        if wanted > bytes.len() as u64 {
-            bytes = self
-                .suffix(call, place, upstream_etag, sealed, wanted)
-                .await?;
-        }
-        let start = bytes.len() - wanted as usize;
-        let end = bytes.len() - LOCATOR;
-        let trailer = Trailer::open(
-            self.lookup.as_ref(),
-            &self.context,
-            &mut bytes[start..end],
-            sealed,
-        )
-        .map_err(|e| self.open_refusal(e))?;
+        let fetch = |range| self.piece(call, place, upstream_etag, range);
+        let trailer = opening::trailer(self.lookup.as_ref(), &self.context, sealed, fetch).await?;
         let trailer = Arc::new(trailer);
         self.trailers
             .keep(place.clone(), upstream_etag.to_owned(), trailer.clone())
@@ -148,18 +130,16 @@ impl S3 {
         Ok(trailer)
     }
 
-    async fn suffix(
+    /// A range of the sealed object.
+    async fn piece(
         &self,
         call: &Call<'_>,
         place: &Place,
         upstream_etag: &str,
-        sealed: u64,
-        length: u64,
+        range: Range<u64>,
     ) -> Result<Vec<u8>, Refusal> {
-        let start = sealed
-            .checked_sub(length)
-            .ok_or_else(|| Refusal::new(&OBJECT_DAMAGED))?;
-        let ask = Ask::get(place).range(start..sealed).if_match(upstream_etag);
+        let length = range.end - range.start;
+        let ask = Ask::get(place).range(range).if_match(upstream_etag);
         let response = self.ask(call, ask).await?;
         if response.status() != StatusCode::PARTIAL_CONTENT {
             return Err(self.upstream_refusal(response).await);
@@ -185,13 +165,6 @@ fn same_object(trailer: &Trailer, object: ObjectId) -> Result<(), Refusal> {
     (trailer.object == object)
         .then_some(())
         .ok_or_else(|| Refusal::new(&OBJECT_SUBSTITUTED))
-}
-
-fn locate(suffix: &[u8], sealed: u64) -> Result<u64, crate::seal::OpenError> {
-    let locator = suffix
-        .last_chunk::<LOCATOR>()
-        .ok_or(crate::seal::OpenError::Trailer)?;
-    trailer::locate(*locator, sealed)
 }
 
 /// The object's whole sealed length, from a full or a partial answer.

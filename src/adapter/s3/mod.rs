@@ -17,7 +17,6 @@ mod meta;
 mod multipart;
 mod probe;
 pub mod query;
-mod range;
 mod read;
 mod relay;
 pub mod settings;
@@ -47,9 +46,7 @@ use self::table::Row;
 use self::trailers::Trailers;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Plain, Released, Upstream};
-use crate::error::{
-    INTERNAL, KEY_UNAVAILABLE, OBJECT_DAMAGED, OBJECT_SUBSTITUTED, OPERATION_DENIED, Refusal,
-};
+use crate::error::{INTERNAL, OPERATION_DENIED, Refusal};
 use crate::policy::{DocumentPermit, Policy, Verdict};
 use crate::seal::{Context, Epochs, KeyLookup, ObjectId, OpenError, Salt, SaltSource};
 use crate::secret::SecretBytes;
@@ -250,12 +247,7 @@ impl S3 {
 
     /// The refusal for a sealed thing that does not open. A commitment that does not match is another's object.
     fn open_refusal(&self, error: OpenError) -> Refusal {
-        let code = match error {
-            OpenError::UnknownEpoch | OpenError::KeyUnavailable(_) => &KEY_UNAVAILABLE,
-            OpenError::Commitment | OpenError::Run => &OBJECT_SUBSTITUTED,
-            _ => &OBJECT_DAMAGED,
-        };
-        Refusal::new(code).cause(error)
+        super::opening::refusal(error)
     }
 
     async fn protect(

@@ -10,9 +10,9 @@ use super::error::{
     INVALID_PART_NUMBER, INVALID_RANGE, INVALID_REQUEST, PRECONDITION_FAILED, S3Error,
 };
 use super::facts::{Facts, Source};
-use super::range::{self, Wanted};
 use super::upstream::Ask;
 use super::{Call, Place, S3, etag, table};
+use crate::adapter::range::{self, Wanted};
 use crate::body::{OpenBody, Released, Sealed};
 use crate::error::{Refusal, UPSTREAM_INVALID};
 use crate::seal::layout::{HEADER, SEGMENT, TAG};

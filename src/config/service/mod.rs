@@ -1,11 +1,13 @@
 //! One file of `services.d`: what every kind of service has, and one module a kind for the rest.
 
 mod s3;
+mod webdav;
 
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::fault::nearest;
 use super::files::{Files, read_certificates};
 use super::lowered::{Kind, Service, Transport};
 use super::section::Section;
@@ -16,7 +18,7 @@ use crate::seal::Context;
 /// Reads what only one kind of service has.
 type ReadKind = fn(&mut Section<'_, '_>, &Files, Option<Identity>) -> Particulars;
 
-const KINDS: &[(&str, ReadKind)] = &[("s3", s3::read)];
+const KINDS: &[(&str, ReadKind)] = &[("s3", s3::read), ("webdav", webdav::read)];
 
 /// What the file says. Hosts stand apart: they are checked against certificates even where another part has a fault.
 pub(super) struct Read {
@@ -135,4 +137,21 @@ fn transport(section: &mut Section<'_, '_>, files: &Files) -> Option<Transport> 
         connect_timeout: connect_timeout?,
         response_timeout: response_timeout?,
     })
+}
+
+/// `[policy]`: the groups that the kind knows, each by its name.
+fn policy(mut section: Section<'_, '_>, groups: &'static [&'static str]) -> Option<Vec<String>> {
+    let allow = section.items("allow", Some("[]"), |value| {
+        let group = value::string(value)?;
+        if groups.contains(&group.as_str()) {
+            return Ok(group);
+        }
+        let hint = match nearest(&group, groups.iter().copied()) {
+            Some(near) => format!(", did you mean \"{near}\"?"),
+            None => format!("; there are: {}", groups.join(", ")),
+        };
+        Err(format!("unknown group \"{group}\"{hint}"))
+    });
+    section.finish();
+    Some(allow?.into_iter().map(|(_, group)| group).collect())
 }

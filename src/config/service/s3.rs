@@ -2,12 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::{Identity, Particulars, Rest, transport};
+use super::{Identity, Particulars, Rest, policy, transport};
 use crate::adapter::s3::settings::{
     Addressing, ConditionalWrites, Credential, Integrity, KeyPair, Settings, UpstreamSettings,
 };
 use crate::adapter::s3::table::GROUPS;
-use crate::config::fault::nearest;
 use crate::config::files::Files;
 use crate::config::lowered::{Kind, Transport};
 use crate::config::section::Section;
@@ -49,7 +48,7 @@ pub(super) fn read(
         .map(|upstream| upstream.settings.region.as_str());
     let regions = regions(root, region.unwrap_or("us-east-1"));
     let credentials = credentials(root, files);
-    let policy = policy(root.table("policy"));
+    let policy = policy(root.table("policy"), GROUPS).map(Policy::new);
     let rest = || {
         let (upstream, identity) = (upstream?, identity?);
         Some(Rest {
@@ -193,22 +192,4 @@ fn credential(
             }),
         },
     })
-}
-
-fn policy(mut section: Section<'_, '_>) -> Option<Policy> {
-    let allow = section.items("allow", Some("[]"), |value| {
-        let group = value::string(value)?;
-        if GROUPS.contains(&group.as_str()) {
-            return Ok(group);
-        }
-        let hint = match nearest(&group, GROUPS.iter().copied()) {
-            Some(near) => format!(", did you mean \"{near}\"?"),
-            None => format!("; there are: {}", GROUPS.join(", ")),
-        };
-        Err(format!("unknown group \"{group}\"{hint}"))
-    });
-    section.finish();
-    Some(Policy::new(
-        allow?.into_iter().map(|(_, group)| group).collect(),
-    ))
 }

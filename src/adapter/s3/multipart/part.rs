@@ -6,10 +6,10 @@ use http_body_util::BodyExt;
 
 use super::rows::PartRow;
 use super::{LAST_PART, MIN_PART, UPLOAD_LIFE, Upload, xml_answer};
+use crate::adapter::range::{self, Wanted};
 use crate::adapter::s3::copy::source;
 use crate::adapter::s3::error::{ENTITY_TOO_LARGE, INVALID_ARGUMENT, INVALID_RANGE, S3Error};
 use crate::adapter::s3::intake::Intake;
-use crate::adapter::s3::range::{self, Wanted};
 use crate::adapter::s3::upstream::Ask;
 use crate::adapter::s3::write::{set, tag};
 use crate::adapter::s3::{Call, S3, etag, table, time, xml};
