@@ -54,6 +54,8 @@ pub struct RefusedRequest<'a> {
     pub method: &'a ::http::Method,
     /// The raw path, without the query.
     pub path: &'a str,
+    /// What the client says that it reads.
+    pub accept: Option<&'a str>,
 }
 
 #[async_trait]

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::sessions::Sessions;
 use crate::adapter::Adapter;
+use crate::adapter::http::Http;
 use crate::adapter::s3::S3;
 use crate::adapter::webdav::WebDav;
 use crate::config::{Certificate, Gateway, Kind, Limits, Listener, Service};
@@ -19,6 +20,7 @@ use crate::net::{
 };
 use crate::proxy::{Bounds, Duplicate, Proxy, Routes, Site};
 use crate::seal::aead::{SelfTestError, hardware_aes, self_test};
+use crate::seal::token::Index;
 use crate::seal::{EntropyError, SaltSource};
 use crate::state::{self, Spool, SqliteState, State, StateError, Vault};
 
@@ -316,6 +318,10 @@ fn serve(
         Kind::WebDav(settings) => {
             let policy = service.policy.clone();
             Arc::new(WebDav::new(settings, policy, epochs, provider, salts))
+        }
+        Kind::Http(settings) => {
+            let index = Index::new(&secret);
+            Arc::new(Http::new(settings, epochs, index, provider, salts))
         }
     };
     Ok(crate::proxy::Service {

@@ -72,9 +72,15 @@ pub struct Sealing {
 pub enum Form {
     Token,
     /// A token, and beside it a member or field of that name with the index.
-    Indexed { beside: String, normal: Normal },
+    Indexed {
+        beside: String,
+        normal: Normal,
+    },
     /// The index alone: the value of a filter.
-    Index { normal: Normal, filter: Option<Filter> },
+    Index {
+        normal: Normal,
+        filter: Option<Filter>,
+    },
 }
 
 /// A filter in the provider's own language, with one value in it: `(title='{}')`.
@@ -107,7 +113,9 @@ pub enum RequestBody {
         files: Vec<FilePart>,
     },
     /// Bytes that are sealed as an object.
-    Object { keep_type: bool },
+    Object {
+        keep_type: bool,
+    },
 }
 
 /// A part of a form that is sealed as an object.

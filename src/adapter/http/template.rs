@@ -35,7 +35,9 @@ impl Template {
                 Some(Some(name)) => {
                     rest = name.ends_with('*');
                     let name = name.strip_suffix('*').unwrap_or(name);
-                    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+                    if name.is_empty()
+                        || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                    {
                         return Err(wrong());
                     }
                     if !rest {
@@ -43,7 +45,9 @@ impl Template {
                     }
                 }
                 Some(None) => return Err(wrong()),
-                None if part.contains(['{', '}', '?', '#', ' ']) || is_dots(part) => return Err(wrong()),
+                None if part.contains(['{', '}', '?', '#', ' ']) || is_dots(part) => {
+                    return Err(wrong());
+                }
                 None => segments.push(Segment::Fixed(part.to_owned())),
             }
         }
@@ -89,27 +93,47 @@ impl Template {
         let longer = other.segments.len() > self.segments.len() || other.rest;
         enough
             && (self.rest || !longer)
-            && self.segments.iter().zip(&other.segments).all(|pair| match pair {
-                (Segment::Any, Segment::Fixed(text)) => !text.is_empty(),
-                (Segment::Any, Segment::Any) => true,
-                (Segment::Fixed(one), Segment::Fixed(two)) => one == two,
-                (Segment::Fixed(_), Segment::Any) => false,
-            })
+            && self
+                .segments
+                .iter()
+                .zip(&other.segments)
+                .all(|pair| match pair {
+                    (Segment::Any, Segment::Fixed(text)) => !text.is_empty(),
+                    (Segment::Any, Segment::Any) => true,
+                    (Segment::Fixed(one), Segment::Fixed(two)) => one == two,
+                    (Segment::Fixed(_), Segment::Any) => false,
+                })
     }
 
-    /// Whether some path is one of both.
-    pub fn meets(&self, other: &Self) -> bool {
+    /// The paths that are of both.
+    pub fn both(&self, other: &Self) -> Option<Self> {
         let (short, long) = if self.segments.len() <= other.segments.len() {
             (self, other)
         } else {
             (other, self)
         };
-        (short.segments.len() == long.segments.len() || short.rest)
-            && short.segments.iter().zip(&long.segments).all(|pair| match pair {
-                (Segment::Fixed(one), Segment::Fixed(two)) => one == two,
-                (Segment::Any, Segment::Fixed(text)) | (Segment::Fixed(text), Segment::Any) => !text.is_empty(),
-                (Segment::Any, Segment::Any) => true,
-            })
+        if short.segments.len() < long.segments.len() && !short.rest {
+            return None;
+        }
+        let mut segments = Vec::with_capacity(long.segments.len());
+        for (at, segment) in long.segments.iter().enumerate() {
+            segments.push(match (short.segments.get(at), segment) {
+                (None | Some(Segment::Any), Segment::Any) => Segment::Any,
+                (Some(Segment::Any), Segment::Fixed(text)) if text.is_empty() => return None,
+                (None | Some(Segment::Any), Segment::Fixed(text)) => Segment::Fixed(text.clone()),
+                (Some(Segment::Fixed(text)), Segment::Any) if text.is_empty() => return None,
+                (Some(Segment::Fixed(text)), Segment::Any) => Segment::Fixed(text.clone()),
+                (Some(Segment::Fixed(one)), Segment::Fixed(two)) if one == two => {
+                    Segment::Fixed(one.clone())
+                }
+                (Some(Segment::Fixed(_)), Segment::Fixed(_)) => return None,
+            });
+        }
+        Some(Self {
+            text: format!("{} and {}", self.text, other.text),
+            segments,
+            rest: self.rest && other.rest,
+        })
     }
 }
 
@@ -135,7 +159,18 @@ mod tests {
     fn paths_match_segment_by_segment() {
         let t = template("/rooms/{room}/send");
         assert!(t.matches("/rooms/%21a%3Ab/send"));
-        for path in ["/rooms//send", "/rooms/a/b/send", "/rooms/a/send/", "/rooms/a", "/rooms/../send", "/rooms/%2E./send", "/rooms/a%2f..%2fb/send", "/rooms/%00/send", "rooms/a/send", "/Rooms/a/send"] {
+        for path in [
+            "/rooms//send",
+            "/rooms/a/b/send",
+            "/rooms/a/send/",
+            "/rooms/a",
+            "/rooms/../send",
+            "/rooms/%2E./send",
+            "/rooms/a%2f..%2fb/send",
+            "/rooms/%00/send",
+            "rooms/a/send",
+            "/Rooms/a/send",
+        ] {
             assert!(!t.matches(path), "{path}");
         }
         assert!(template("/").matches("/"));
@@ -151,7 +186,18 @@ mod tests {
 
     #[test]
     fn what_is_no_template_is_refused() {
-        for text in ["", "a", "/{", "/{}", "/{a*}/b", "/a{b}", "/a?b", "/..", "/%2e%2E/x", "/{a b}"] {
+        for text in [
+            "",
+            "a",
+            "/{",
+            "/{}",
+            "/{a*}/b",
+            "/a{b}",
+            "/a?b",
+            "/..",
+            "/%2e%2E/x",
+            "/{a b}",
+        ] {
             assert!(Template::parse(text).is_err(), "{text}");
         }
     }
@@ -166,11 +212,17 @@ mod tests {
         assert!(!covers("/a/b", "/a/{x}"));
         assert!(!covers("/a/{x}", "/a/{r*}"));
         assert!(!covers("/a/{x}", "/a/"));
-        let meets = |a: &str, b: &str| template(a).meets(&template(b));
-        assert!(meets("/{x}/b", "/a/{y}"));
-        assert!(meets("/a/{r*}", "/a/b/c"));
-        assert!(!meets("/a/b", "/a/c"));
-        assert!(!meets("/a/{x}", "/a"));
+        let both = |a: &str, b: &str| template(a).both(&template(b));
+        assert_eq!(
+            both("/{x}/b", "/a/{y}").unwrap().segments,
+            template("/a/b").segments
+        );
+        assert_eq!(
+            both("/a/{r*}", "/a/b/c").unwrap().segments,
+            template("/a/b/c").segments
+        );
+        assert_eq!(both("/a/b", "/a/c"), None);
+        assert_eq!(both("/a/{x}", "/a"), None);
     }
 
     use proptest::prelude::*;
@@ -189,8 +241,12 @@ mod tests {
             if a.covers(&b) && b.matches(&path) {
                 prop_assert!(a.matches(&path));
             }
+            if let Some(both) = a.both(&b) {
+                prop_assert_eq!(both.matches(&path), a.matches(&path) && b.matches(&path));
+            }
             if a.matches(&path) && b.matches(&path) {
-                prop_assert!(a.meets(&b) && b.meets(&a));
+                prop_assert!(a.both(&b).unwrap().matches(&path));
+                prop_assert!(b.both(&a).unwrap().matches(&path));
             }
         }
     }

@@ -1,16 +1,13 @@
 //! Sealing of single values: what a client wrote becomes what the provider gets.
 
-use std::cell::OnceCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::Http;
 use super::json::{Picked, Value, Wrong};
 use super::settings::{Filter, Form, Sealing};
 use super::urlencoded::{NotText, Treated};
 use crate::adapter::Exchange;
-use crate::error::{
-    FIELD_TOO_LONG, INTERNAL, KEY_UNAVAILABLE, PROTOCOL, Refusal, RULE_VIOLATED,
-};
+use crate::error::{FIELD_TOO_LONG, INTERNAL, KEY_UNAVAILABLE, PROTOCOL, RULE_VIOLATED, Refusal};
 use crate::seal::scan::Encoding;
 use crate::seal::token::{self, MAX_PLAIN};
 use crate::seal::{EpochKeys, LookupError, ObjectId, Salt};
@@ -19,7 +16,7 @@ use crate::seal::{EpochKeys, LookupError, ObjectId, Salt};
 pub(super) struct Sealer<'a> {
     http: &'a Http,
     exchange: &'a Exchange,
-    keys: OnceCell<Arc<EpochKeys>>,
+    keys: OnceLock<Arc<EpochKeys>>,
 }
 
 /// A value in the provider's form, and the member or field that goes beside it.
@@ -33,7 +30,7 @@ impl<'a> Sealer<'a> {
         Self {
             http,
             exchange,
-            keys: OnceCell::new(),
+            keys: OnceLock::new(),
         }
     }
 

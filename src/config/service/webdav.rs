@@ -1,9 +1,7 @@
 //! `kind = "webdav"`.
 
 use super::{Identity, Particulars, Rest, policy, transport};
-use crate::adapter::webdav::settings::{
-    Preconditions, Settings, UnknownLength, UpstreamSettings,
-};
+use crate::adapter::webdav::settings::{Preconditions, Settings, UnknownLength, UpstreamSettings};
 use crate::adapter::webdav::table::{GROUPS, LEGACY};
 use crate::config::files::Files;
 use crate::config::lowered::{Kind, Transport};

@@ -1,0 +1,8 @@
+//! The `http` adapter, from service file to provider and back.
+
+mod answers;
+mod gate;
+mod objects;
+mod provider;
+mod requests;
+mod rules;
