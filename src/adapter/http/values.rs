@@ -171,7 +171,7 @@ fn filtered<'v>(filter: &Filter, sealing: &Sealing, text: &'v str) -> Result<&'v
         .filter(|value| !value.contains(['\'', '"', '\\', '`']));
     value.ok_or_else(|| {
         Refusal::new(&RULE_VIOLATED).message(format!(
-            "`{}` takes a filter of the form {before}…{behind} and no other: the provider sees no plaintext to compare.",
+            "`{}` takes a filter of the form {before}…{behind} and no other: the provider has only the index to compare.",
             sealing.label
         ))
     })
