@@ -6,6 +6,7 @@
 //! - [`Sealed`]: what the provider answers. Becomes a [`Released`] body only by opening, or by a permit.
 //! - [`Released`]: the only body that a client is given.
 
+mod assembled;
 mod cleared;
 mod open;
 mod released;
@@ -24,6 +25,7 @@ use bytes::Bytes;
 
 use crate::error::{Code, Refusal};
 
+pub use assembled::{Piece, Pieces};
 pub use cleared::{Cleared, Outbound, Plain};
 pub use open::OpenBody;
 pub use released::{Released, Sealed};

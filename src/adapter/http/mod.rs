@@ -4,6 +4,7 @@
 mod answer;
 pub mod head;
 pub mod json;
+mod multipart;
 mod object;
 mod outgoing;
 mod refusal;
@@ -33,13 +34,13 @@ use crate::seal::{Context, Epochs, KeyLookup, SaltSource};
 
 /// One HTTP service.
 pub struct Http {
-    settings: Settings,
+    settings: Arc<Settings>,
     epochs: Arc<dyn Epochs>,
     lookup: Arc<dyn KeyLookup>,
     context: Arc<Context>,
-    index: Index,
+    index: Arc<Index>,
     upstream: Arc<dyn Upstream>,
-    salts: SaltSource,
+    salts: Arc<SaltSource>,
 }
 
 /// One request, as the handlers see it.
@@ -61,10 +62,10 @@ impl Http {
             context: Arc::new(settings.context.clone()),
             lookup: epochs.clone(),
             epochs,
-            index,
-            settings,
+            index: Arc::new(index),
+            settings: Arc::new(settings),
             upstream,
-            salts,
+            salts: Arc::new(salts),
         }
     }
 
@@ -142,10 +143,9 @@ impl Adapter for Http {
         head: request::Parts,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
-        let index = operation.detail.downcast_ref::<usize>();
-        let rule = index
-            .and_then(|index| self.settings.rules.get(*index))
-            .ok_or_else(|| Refusal::new(&INTERNAL).message("An operation of another adapter."))?;
+        let foreign = || Refusal::new(&INTERNAL).message("An operation of another adapter.");
+        let index = *operation.detail.downcast_ref().ok_or_else(foreign)?;
+        let rule = self.settings.rules.get(index).ok_or_else(foreign)?;
         let permit = match &verdict {
             Verdict::Protect(permit) => Permit::Document(permit),
             Verdict::Relay(permit) => Permit::Relay(permit),
@@ -154,7 +154,7 @@ impl Adapter for Http {
             }
         };
         let names = Names::new(&self.settings, super::authority(&head).unwrap_or_default());
-        let sealer = Sealer::new(self, exchange);
+        let sealer = Sealer::new(self, *exchange);
         let query = outgoing::query(rule, &sealer, head.uri.query())?;
         let call = Call {
             target: Uri::try_from(format!("{}{query}", head.uri.path()))
@@ -163,11 +163,18 @@ impl Adapter for Http {
         };
         let mut headers = names.outward(&head.headers, &self.settings.headers);
         outgoing::headers(rule, &sealer, &head.headers, &mut headers)?;
-        let body = outgoing::body(self, rule, &sealer, permit, &head, body, &mut headers).await?;
+        let faults = body.faults();
+        let rule_at = (index, rule);
+        let body = outgoing::body(self, rule_at, sealer, permit, &head, body, &mut headers).await?;
         if matches!(rule.answer, Answer::Object) {
             return self.download(&call, rule, &names, headers).await;
         }
-        let response = self.send(&call, headers, body).await?;
+        let sent = self.send(&call, headers, body).await;
+        // what broke the body is the cause, whatever the provider made of it
+        let response = sent.map_err(|refusal| faults.take().unwrap_or(refusal))?;
+        if let Some(refusal) = faults.take() {
+            return Err(refusal);
+        }
         match &verdict {
             Verdict::Relay(permit) => Ok(self.relay(&names, response, permit)),
             _ => self.settle(rule, &names, &head.method, response).await,

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, request};
 
 use super::Http;
 use super::json;
+use super::multipart::Form;
 use super::settings::{RequestBody, Rule, Sealed};
 use super::urlencoded::{self, Treated};
 use super::values::Sealer;
@@ -17,11 +18,7 @@ use crate::seal::trailer::Digests;
 const ANY: &str = "*";
 
 /// The query to send, `?` included.
-pub(super) fn query(
-    rule: &Rule,
-    sealer: &Sealer<'_>,
-    raw: Option<&str>,
-) -> Result<String, Refusal> {
+pub(super) fn query(rule: &Rule, sealer: &Sealer, raw: Option<&str>) -> Result<String, Refusal> {
     let Some(raw) = raw.filter(|raw| !raw.is_empty()) else {
         return Ok(String::new());
     };
@@ -48,14 +45,14 @@ fn find<'r>(sealed: &'r [Sealed<String>], name: &str) -> Option<&'r Sealed<Strin
 }
 
 /// A name that the client chose, short enough to be repeated.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     name.chars().take(40).filter(|c| !c.is_control()).collect()
 }
 
 /// Header fields whose values are sealed.
 pub(super) fn headers(
     rule: &Rule,
-    sealer: &Sealer<'_>,
+    sealer: &Sealer,
     from: &HeaderMap,
     to: &mut HeaderMap,
 ) -> Result<(), Refusal> {
@@ -83,8 +80,8 @@ pub(super) enum Permit<'a> {
 /// The body to send; its type goes into `to`.
 pub(super) async fn body(
     http: &Http,
-    rule: &Rule,
-    sealer: &Sealer<'_>,
+    (index, rule): (usize, &Rule),
+    sealer: Sealer,
     permit: Permit<'_>,
     head: &request::Parts,
     plain: Plain,
@@ -121,9 +118,15 @@ pub(super) async fn body(
             let document = String::from_utf8(document)
                 .map_err(|_| Refusal::new(&PROTOCOL).message("The form is not UTF-8."))?;
             let sealed = urlencoded::rewrite(&document, |name, value| {
-                field(fields, clear, rule, sealer, name, value)
+                field(fields, clear, rule, &sealer, name, value)
             })?;
             Ok(Cleared::document(sealed, permit))
+        }
+        (RequestBody::Multipart { .. }, Permit::Document(permit)) => {
+            let kind = head.headers.get(CONTENT_TYPE);
+            let form = Form::new(plain, kind, http.settings.clone(), index, sealer)?;
+            to.insert(CONTENT_TYPE, form.content_type()?);
+            Ok(Cleared::assembled(form, permit))
         }
         (RequestBody::Object { keep_type }, Permit::Document(_)) => {
             let kind = match head.headers.get(CONTENT_TYPE) {
@@ -132,18 +135,18 @@ pub(super) async fn body(
             };
             to.insert(CONTENT_TYPE, kind);
             let length = declared(&head.headers)?;
-            Ok(Cleared::sealed(object(http, sealer, plain, length)?))
+            Ok(Cleared::sealed(object(&sealer, plain, length)?))
         }
         _ => Err(Refusal::new(&INTERNAL).message("The rule and its verdict do not agree.")),
     }
 }
 
 /// What becomes of a form's field.
-fn field(
+pub(super) fn field(
     fields: &[Sealed<String>],
     clear: &[String],
     rule: &Rule,
-    sealer: &Sealer<'_>,
+    sealer: &Sealer,
     name: &str,
     value: &str,
 ) -> Result<Treated, Refusal> {
@@ -171,14 +174,13 @@ async fn nothing(plain: Plain) -> Result<Cleared<Outbound>, Refusal> {
 
 /// A body that is sealed as an object: one run, of a length that may not be known yet.
 pub(super) fn object(
-    http: &Http,
-    sealer: &Sealer<'_>,
+    sealer: &Sealer,
     plain: Plain,
     length: Option<u64>,
 ) -> Result<SealBody, Refusal> {
     let plan = SealPlan {
         keys: sealer.keys()?.clone(),
-        context: http.context.clone(),
+        context: sealer.context().clone(),
         object: sealer.object_id()?,
         part: 0,
         salt: sealer.salt()?,

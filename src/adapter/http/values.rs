@@ -9,13 +9,16 @@ use super::urlencoded::{NotText, Treated};
 use crate::adapter::Exchange;
 use crate::error::{FIELD_TOO_LONG, INTERNAL, KEY_UNAVAILABLE, PROTOCOL, RULE_VIOLATED, Refusal};
 use crate::seal::scan::Encoding;
-use crate::seal::token::{self, MAX_PLAIN};
-use crate::seal::{EpochKeys, LookupError, ObjectId, Salt};
+use crate::seal::token::{self, Index, MAX_PLAIN};
+use crate::seal::{Context, EpochKeys, Epochs, LookupError, ObjectId, Salt, SaltSource};
 
 /// Seals the values of one request.
-pub(super) struct Sealer<'a> {
-    http: &'a Http,
-    exchange: &'a Exchange,
+pub(super) struct Sealer {
+    epochs: Arc<dyn Epochs>,
+    context: Arc<Context>,
+    index: Arc<Index>,
+    salts: Arc<SaltSource>,
+    exchange: Exchange,
     keys: OnceLock<Arc<EpochKeys>>,
 }
 
@@ -25,13 +28,20 @@ pub(super) struct SealedValue {
     pub beside: Option<(String, String)>,
 }
 
-impl<'a> Sealer<'a> {
-    pub fn new(http: &'a Http, exchange: &'a Exchange) -> Self {
+impl Sealer {
+    pub fn new(http: &Http, exchange: Exchange) -> Self {
         Self {
-            http,
+            epochs: http.epochs.clone(),
+            context: http.context.clone(),
+            index: http.index.clone(),
+            salts: http.salts.clone(),
             exchange,
             keys: OnceLock::new(),
         }
+    }
+
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
     }
 
     /// The epoch to seal under, asked for once a request and only where something is sealed.
@@ -39,7 +49,7 @@ impl<'a> Sealer<'a> {
         if let Some(keys) = self.keys.get() {
             return Ok(keys);
         }
-        let keys = self.http.epochs.current().map_err(|error| match error {
+        let keys = self.epochs.current().map_err(|error| match error {
             LookupError::Unknown => Refusal::new(&KEY_UNAVAILABLE),
             LookupError::Unavailable(why) => Refusal::new(&KEY_UNAVAILABLE).message(why),
         })?;
@@ -48,13 +58,13 @@ impl<'a> Sealer<'a> {
 
     pub fn salt(&self) -> Result<Salt, Refusal> {
         let (nanos, id) = self.particulars();
-        let salt = self.http.salts.salt(nanos, &id);
+        let salt = self.salts.salt(nanos, &id);
         salt.map_err(|error| Refusal::new(&INTERNAL).cause(error))
     }
 
     pub fn object_id(&self) -> Result<ObjectId, Refusal> {
         let (nanos, id) = self.particulars();
-        let object = self.http.salts.object_id(nanos, &id);
+        let object = self.salts.object_id(nanos, &id);
         object.map_err(|error| Refusal::new(&INTERNAL).cause(error))
     }
 
@@ -99,9 +109,7 @@ impl<'a> Sealer<'a> {
     }
 
     fn index(&self, sealing: &Sealing, normal: token::Normal, value: &str) -> String {
-        let http = self.http;
-        http.index
-            .of(&http.settings.context, sealing.field, normal, value)
+        self.index.of(&self.context, sealing.field, normal, value)
     }
 
     fn token(&self, sealing: &Sealing, value: &str) -> Result<String, Refusal> {
@@ -117,7 +125,7 @@ impl<'a> Sealer<'a> {
         }
         let sealed = token::seal(
             self.keys()?,
-            &self.http.settings.context,
+            &self.context,
             sealing.field,
             self.salt()?,
             value.as_bytes(),
