@@ -69,6 +69,14 @@ impl Plain {
         }
     }
 
+    /// The next piece; `None` at the end. For what stands before a payload (a form's fields).
+    ///
+    /// # Errors
+    /// What broke the stream.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, crate::error::Refusal> {
+        next(&mut self.chunks, &self.faults).await
+    }
+
     /// The whole body in memory; for documents that the gateway reads itself (a list of parts).
     ///
     /// # Errors
@@ -104,20 +112,30 @@ pub(super) async fn collect(
 ) -> Result<Vec<u8>, crate::error::Refusal> {
     use crate::error::{Refusal, TOO_LARGE};
     let mut whole = Vec::new();
+    while let Some(data) = next(chunks, faults).await? {
+        if whole.len() + data.len() > limit {
+            return Err(Refusal::new(&TOO_LARGE));
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole)
+}
+
+async fn next(
+    chunks: &mut Chunks,
+    faults: &FaultSlot,
+) -> Result<Option<Bytes>, crate::error::Refusal> {
     while let Some(frame) = chunks.frame().await {
         let frame = frame.map_err(|fault| {
             faults
                 .take()
-                .unwrap_or_else(|| Refusal::new(fault.code).message(fault.detail))
+                .unwrap_or_else(|| crate::error::Refusal::new(fault.code).message(fault.detail))
         })?;
         if let Ok(data) = frame.into_data() {
-            if whole.len() + data.len() > limit {
-                return Err(Refusal::new(&TOO_LARGE));
-            }
-            whole.extend_from_slice(&data);
+            return Ok(Some(data));
         }
     }
-    Ok(whole)
+    Ok(None)
 }
 
 /// The bytes behind a [`Cleared`] body. Made by its constructors alone.
@@ -189,6 +207,24 @@ impl Cleared<Outbound> {
         Self(Outbound(Box::pin(
             Empty::new().map_err(|never| match never {}),
         )))
+    }
+
+    /// The next piece of a body that is to be spooled before it goes up; `None` at the end.
+    ///
+    /// # Errors
+    /// What broke the stream.
+    pub async fn next_sealed(&mut self) -> Result<Option<SealedBytes>, crate::error::Refusal> {
+        let piece = next(&mut self.0.0, &FaultSlot::default()).await?;
+        Ok(piece.map(SealedBytes::from_seal))
+    }
+
+    /// For a stage of this layer that keeps the bytes and adds a framing.
+    pub(super) fn framed(chunks: Chunks) -> Self {
+        Self(Outbound(chunks))
+    }
+
+    pub(super) fn into_chunks(self) -> Chunks {
+        self.0.0
     }
 
     fn full(bytes: Bytes) -> Self {

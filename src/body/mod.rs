@@ -7,7 +7,9 @@
 //! - [`Released`]: the only body that a client is given.
 
 mod assembled;
+mod checksummed;
 mod cleared;
+mod lasting;
 mod open;
 mod released;
 mod rewrite;
@@ -27,6 +29,7 @@ use crate::error::{Code, Refusal};
 
 pub use assembled::{Piece, Pieces};
 pub use cleared::{Cleared, Outbound, Plain};
+pub use lasting::{Work, within};
 pub use open::OpenBody;
 pub use released::{Released, Sealed};
 pub use rewrite::Rewrite;
