@@ -12,7 +12,7 @@ use super::error::{
     INVALID_PART_NUMBER, INVALID_RANGE, INVALID_REQUEST, PRECONDITION_FAILED, S3Error,
 };
 use super::facts::{Facts, ReadError, Source, span};
-use super::range::{self, Wanted};
+use crate::adapter::range::{self, Wanted};
 use super::upstream::Ask;
 use super::{etag, table};
 use crate::body::{OpenBody, Released, Sealed};
