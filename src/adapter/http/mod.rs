@@ -153,7 +153,10 @@ impl Adapter for Http {
                 return Err(Refusal::new(&OPERATION_DENIED).message(why.clone()));
             }
         };
-        let names = Names::new(&self.settings, super::authority(&head.uri, &head.headers).unwrap_or_default());
+        let names = Names::new(
+            &self.settings,
+            super::authority(&head.uri, &head.headers).unwrap_or_default(),
+        );
         let sealer = Sealer::new(self, *exchange);
         let query = outgoing::query(rule, &sealer, head.uri.query())?;
         let call = Call {
