@@ -1,4 +1,6 @@
 //! `sceau demo --once`, as CI and a first-time user run it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(feature = "demo")]
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Keeps the house: imports go downward only, peers do not import each other, the pure layers stay pure.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! The cases of `tests/vectors/token-*.json` (`docs/tokens.md` says what their members are).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

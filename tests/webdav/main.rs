@@ -1,5 +1,7 @@
 //! The WebDAV adapter against a provider in memory. Real servers and clients: `tests/dav`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod gate;
 mod listings;
 mod provider;

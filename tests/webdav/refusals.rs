@@ -2,9 +2,18 @@
 
 use crate::gate::Gate;
 
+/// Method, path, fields; status and code of the refusal.
+type Case = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    u16,
+    &'static str,
+);
+
 #[test]
 fn what_is_not_known_is_refused_with_its_code() {
-    let cases: &[(&str, &str, &[(&str, &str)], u16, &str)] = &[
+    let cases: &[Case] = &[
         ("PATCH", "/a", &[], 403, "operation-denied"),
         ("POST", "/a", &[], 403, "operation-denied"),
         ("REPORT", "/a", &[], 403, "operation-denied"),

@@ -24,10 +24,10 @@ impl WebDav {
         let ask = Ask::from_client(call)?.xml(&document);
         let body = Cleared::relayed(Plain::whole(document), permit);
         let response = self.send(ask, body).await?;
-        if response.status() == StatusCode::CREATED {
-            if let Some(token) = text(response.headers(), LOCK_TOKEN) {
-                self.fill(call, token).await;
-            }
+        if response.status() == StatusCode::CREATED
+            && let Some(token) = text(response.headers(), LOCK_TOKEN)
+        {
+            self.fill(call, token).await;
         }
         self.answer(call, response)
     }
