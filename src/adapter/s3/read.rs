@@ -148,8 +148,7 @@ impl Core {
         let reader = self.range_reader(facts, range)?;
         let sealed = reader.sealed();
         // the guess may begin at the right place and end too soon: where runs meet, or when `If-Range` fails
-        let holds =
-            span.is_some_and(|span| span.start == sealed.start && span.end >= sealed.end);
+        let holds = span.is_some_and(|span| span.start == sealed.start && span.end >= sealed.end);
         if let (Some(body), true) = (body, holds) {
             return Ok(Released::opened(OpenBody::range(body, reader)));
         }
@@ -335,10 +334,10 @@ fn write_head(
         );
     }
     for (key, name) in OVERRULED {
-        if let Some(value) = call.query.get(key) {
-            if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
-                out.insert(name, value);
-            }
+        if let Some(value) = call.query.get(key)
+            && let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
+        {
+            out.insert(name, value);
         }
     }
     out.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
