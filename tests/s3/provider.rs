@@ -201,10 +201,10 @@ impl Provider {
             assert_eq!(trailers.get("x-amz-checksum-crc32c"), Some(crc.as_str()));
             body = plain.into();
         }
-        if let Some(sent) = seen.header("content-md5") {
-            if sent != checksum::of(Algorithm::Md5, &body).base64() {
-                return Err((400, "BadDigest"));
-            }
+        if let Some(sent) = seen.header("content-md5")
+            && sent != checksum::of(Algorithm::Md5, &body).base64()
+        {
+            return Err((400, "BadDigest"));
         }
         Ok(body)
     }
@@ -517,10 +517,10 @@ impl Inner {
         version: Option<&str>,
     ) -> Result<Answered, Failed> {
         let object = self.find(place, version)?;
-        if let (Some(tag), false) = (seen.header("if-match"), self.ignores_conditions) {
-            if tag.trim_matches('"') != object.etag {
-                return Err((412, "PreconditionFailed"));
-            }
+        if let (Some(tag), false) = (seen.header("if-match"), self.ignores_conditions)
+            && tag.trim_matches('"') != object.etag
+        {
+            return Err((412, "PreconditionFailed"));
         }
         let length = object.bytes.len();
         let mut answer = match seen.header("range") {
