@@ -1,5 +1,12 @@
 //! The key ring against a directory on disk, as an operator and a custodian use it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -128,6 +135,100 @@ fn epochs_end_by_count_and_by_age_and_by_order() {
     limited.epoch_max_age = Duration::from_secs(0);
     let epochs = Arc::new(Keyring::open(limited, clock).unwrap()).epochs(context("n"));
     assert!(epochs.current().unwrap().id != epochs.current().unwrap().id);
+}
+
+/// Beyond the time after which the directory is asked again.
+fn a_minute_passes() {
+    NOW.fetch_add(61, Ordering::Relaxed);
+}
+
+#[test]
+fn each_order_to_rotate_is_followed_once() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let keys = root.path().join("keys");
+    let epochs = open(root.path()).epochs(context("n"));
+    let first = epochs.current().unwrap().id;
+    a_minute_passes();
+    assert_eq!(epochs.current().unwrap().id, first);
+    // orders of one and the same second, by a clock that is behind
+    let mut last = first;
+    for _ in 0..2 {
+        admin::rotate(&keys, 5).unwrap();
+        a_minute_passes();
+        let next = epochs.current().unwrap().id;
+        assert!(next != last);
+        a_minute_passes();
+        assert_eq!(epochs.current().unwrap().id, next);
+        last = next;
+    }
+}
+
+#[test]
+fn recipients_that_change_while_a_gateway_runs_count_at_once() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let keys = root.path().join("keys");
+    let epochs = open(root.path()).epochs(context("n"));
+    let second = sceau::keyring::identity::Identity::generate();
+    let wraps = || {
+        let id = epochs.current().unwrap().id;
+        let records = admin::read_records(&keys).unwrap();
+        let record = records.iter().find(|record| record.id == id).unwrap();
+        record.wraps.len()
+    };
+    let key = second.recipient();
+    admin::add_recipient(&keys, "second", Role::Ministry, key, false).unwrap();
+    assert_eq!(wraps(), 3);
+    admin::remove_recipient(&keys, "second", false, None).unwrap();
+    admin::rotate(&keys, clock()).unwrap();
+    a_minute_passes();
+    assert_eq!(wraps(), 2, "whoever was removed gets no new secret");
+    // the gateway's own identity is removed: it seals nothing that it can't read
+    admin::add_recipient(&keys, "second", Role::Ministry, key, false).unwrap();
+    admin::remove_recipient(&keys, "ministry", false, None).unwrap();
+    admin::rotate(&keys, clock()).unwrap();
+    a_minute_passes();
+    assert!(epochs.current().is_err());
+}
+
+#[test]
+fn a_shredded_epoch_is_sealed_under_no_more() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let epochs = open(root.path()).epochs(context("n"));
+    let first = epochs.current().unwrap().id;
+    let name = format!("keys/records/{}.record", hex::encode(first.0));
+    std::fs::remove_file(root.path().join(name)).unwrap();
+    a_minute_passes();
+    assert!(epochs.current().unwrap().id != first);
+}
+
+#[test]
+fn opened_epochs_are_kept_for_their_time_and_the_least_used_makes_room() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let keyring = open(root.path());
+    let ids: Vec<_> = (0..4)
+        .map(|_| keyring.epochs(context("n")).current().unwrap().id.short())
+        .collect();
+    let mut small = settings(root.path());
+    small.cache_size = 2;
+    small.cache_ttl = Duration::from_secs(100_000);
+    let epochs = Arc::new(Keyring::open(small, clock).unwrap()).epochs(context("n"));
+    for i in [0, 1, 0, 2] {
+        epochs.epoch(ids[i]).unwrap();
+    }
+    let mut short = settings(root.path());
+    short.cache_ttl = Duration::from_secs(30);
+    let brief = Arc::new(Keyring::open(short, clock).unwrap()).epochs(context("n"));
+    brief.epoch(ids[3]).unwrap();
+    // what is found from here on was kept
+    std::fs::remove_dir_all(root.path().join("keys/records")).unwrap();
+    let kept: Vec<_> = ids.iter().map(|id| epochs.epoch(*id).is_ok()).collect();
+    assert_eq!(kept, [true, false, true, false]);
+    a_minute_passes();
+    assert!(matches!(brief.epoch(ids[3]), Err(LookupError::Unknown)));
 }
 
 #[test]

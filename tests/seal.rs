@@ -25,7 +25,7 @@ use sceau::seal::layout::{self, HEADER, LOCATOR, MAX_RUNS, MIN_RUN, SEGMENT, TAG
 use sceau::seal::object::{Fed, ObjectReader};
 use sceau::seal::range::{RangeReader, RangeSource};
 use sceau::seal::run::{RunEntry, RunHeader, RunOpener, RunSealer, RunSpec};
-use sceau::seal::trailer::{Digests, seal_trailer};
+use sceau::seal::trailer::{self as trailers, Digests, seal_trailer};
 use sceau::seal::{
     Context, EpochKeys, EpochSecret, KeyLookup, ObjectId, OpenError, Salt, SealError, blob,
 };
@@ -48,7 +48,10 @@ fn keys(number: u8) -> EpochKeys {
 }
 
 fn lookup() -> Arc<Secrets> {
-    Secrets::new([secret(0), secret(1)])
+    static SECRETS: OnceLock<Arc<Secrets>> = OnceLock::new();
+    SECRETS
+        .get_or_init(|| Secrets::new([secret(0), secret(1)]))
+        .clone()
 }
 
 fn context() -> Arc<Context> {
@@ -585,6 +588,53 @@ fn runs_of_another_object_or_of_an_older_attempt_do_not_open() {
     }
 }
 
+/// The provider answers the suffix from one version and the whole from another, which differs in its trailer alone.
+#[test]
+fn a_trailer_that_is_not_the_one_fetched_before_is_refused() {
+    let parts = three([1, 2, 3], 0);
+    let (runs, entries): (Vec<_>, Vec<_>) = parts.iter().map(|part| part.seal(1)).unzip();
+    let total = parts.iter().map(|part| part.plain.len()).sum();
+    let sealed = assemble(&runs, total, &trailer(1, &entries));
+    let salt = Salt::of_test_vector([0x7B; 32]);
+    let other = seal_trailer(
+        &keys(0),
+        &context(),
+        ObjectId([1; 16]),
+        salt,
+        &entries,
+        &Digests::default(),
+    );
+    let other = assemble(&runs, total, other.unwrap().as_bytes());
+    opens_to(&other, &open(&sealed).0);
+    let lookup: Arc<dyn KeyLookup> = lookup();
+    let fetched = trailer_of(lookup.as_ref(), &context(), &sealed).unwrap();
+    let length = sealed.len() as u64;
+    let mut reader = ObjectReader::with_trailer(lookup, context(), length, fetched).unwrap();
+    let mut released = Vec::new();
+    let end = feed(&mut reader, &other, &mut released);
+    assert_eq!(end, Err(OpenError::Trailer));
+    assert!(released.len() < total, "the last segment is held back");
+}
+
+#[test]
+fn a_locator_is_plausible_or_refused() {
+    let most = layout::trailer_len(MAX_RUNS).unwrap();
+    let least = layout::trailer_len(1).unwrap();
+    let locate = |length: u64, object: u64| trailers::locate(length.to_be_bytes(), object);
+    for (length, object, plausible) in [
+        (least, 1 << 40, true),
+        (least - 1, 1 << 40, false),
+        (most, 1 << 40, true),
+        (most + 1, 1 << 40, false),
+        (least, least + 8, true),
+        (least, least + 7, false),
+        (least, 0, false),
+    ] {
+        let expected = plausible.then_some(length).ok_or(OpenError::NotSealed);
+        assert_eq!(locate(length, object), expected, "{length} of {object}");
+    }
+}
+
 #[test]
 fn several_runs_are_not_read_before_their_trailer() {
     let sealed = seal(1, &three([1, 2, 3], 0));
@@ -844,27 +894,23 @@ fn the_inverse_is_exact() {
     assert_eq!(plain, 3_000_001);
 }
 
-/// Every step of both divisions up to 5 TiB: before it and on it, as one run and in as many as are allowed; the slack is
-/// linear in between but for the trailer's own tags, which the extremes bound.
+/// Every step of both divisions up to 5 TiB, as one run and in as many as are allowed. Between two steps the length and the
+/// need grow alike, so the slack at a step is that of all lengths up to the next one.
 #[test]
 fn the_length_function_holds_at_every_step_up_to_five_tebibytes() {
     const END: u64 = 5 << 40;
-    let check = |plain: u64| {
-        let sealed = layout::sealed_len(plain).unwrap();
-        for runs in [1, most_runs(plain)] {
-            // one run of more than a tebibyte is none, and is counted all the same
-            assert!(sealed >= needed(plain, runs), "{plain} in {runs}");
-        }
-        sealed
-    };
-    let halves = [0..END / 2, END / 2..END];
     std::thread::scope(|scope| {
-        for half in halves {
+        for half in [0..END / 2, END / 2..END] {
             scope.spawn(move || {
                 let mut plain = half.start;
                 while plain < half.end {
                     plain += SEGMENT as u64;
-                    assert!(check(plain - 1) < check(plain), "{plain}");
+                    let sealed = layout::sealed_len(plain).unwrap();
+                    assert!(layout::sealed_len(plain - 1) < Some(sealed), "{plain}");
+                    // one run of more than a tebibyte is none, and is counted all the same
+                    for runs in [1, most_runs(plain)] {
+                        assert!(sealed >= needed(plain, runs), "{plain} in {runs}");
+                    }
                 }
             });
         }

@@ -100,5 +100,5 @@ fn the_files_are_the_cases_and_each_has_its_outcome() {
         wrong.len(),
         names.len()
     );
-    assert!(names.len() >= 200, "{} cases", names.len());
+    assert!(names.len() >= 300, "{} cases", names.len());
 }

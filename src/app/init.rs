@@ -40,7 +40,7 @@ pub struct InitArgs {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum InitError {
+pub(super) enum InitError {
     #[error("{} exists and is not empty: nothing was changed", .0.display())]
     Exists(PathBuf),
     #[error("{}: {source}", path.display())]
@@ -53,8 +53,19 @@ enum InitError {
     Randomness,
 }
 
+impl InitArgs {
+    pub(super) fn new(directory: PathBuf, host: &str, bind: std::net::SocketAddr) -> Self {
+        Self {
+            directory,
+            host: host.to_owned(),
+            bind,
+            json: false,
+        }
+    }
+}
+
 impl InitError {
-    fn exit(&self) -> Exit {
+    pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Exists(_) => Exit::Usage,
             Self::Keys(_) => Exit::Keys,
@@ -106,7 +117,7 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 /// Everything is made beside the target and renamed at the end: the directory is whole or absent.
-fn make(args: &InitArgs) -> Result<(), InitError> {
+pub(super) fn make(args: &InitArgs) -> Result<(), InitError> {
     let target = &args.directory;
     refuse_used(target)?;
     let name = target
@@ -130,7 +141,8 @@ fn make(args: &InitArgs) -> Result<(), InitError> {
     made
 }
 
-fn refuse_used(target: &Path) -> Result<(), InitError> {
+/// The directory must not exist, or be empty.
+pub(super) fn refuse_used(target: &Path) -> Result<(), InitError> {
     match fs::read_dir(target) {
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
@@ -200,7 +212,7 @@ fn secret(path: &Path) -> Result<SecretBytes, InitError> {
     Ok(secret)
 }
 
-fn random(bytes: usize) -> Result<String, InitError> {
+pub(super) fn random(bytes: usize) -> Result<String, InitError> {
     let mut buffer = zeroize::Zeroizing::new(vec![0; bytes]);
     getrandom::fill(&mut buffer).map_err(|_| InitError::Randomness)?;
     Ok(URL_SAFE_NO_PAD.encode(&*buffer))
@@ -265,7 +277,7 @@ pub(super) mod tests {
         let root = made(&parent);
         let gateway = config::load(&root).unwrap();
         assert_eq!(gateway.listeners[0].bind.to_string(), "127.0.0.1:9443");
-        assert_eq!(gateway.services[0].s3.hosts, ["s3.example.fr"]);
+        assert_eq!(gateway.services[0].hosts, ["s3.example.fr"]);
         assert_eq!(gateway.keys.directory, root.join("keys"));
         assert!(!gateway.keys.recovery_none);
         assert!(root.join("recovery/recovery.identity").exists());

@@ -2,6 +2,8 @@
 
 pub mod check;
 mod custody;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod init;
 pub mod key;
 mod manual;
@@ -48,6 +50,8 @@ enum Command {
     Version(manual::VersionArgs),
     Man(manual::ManArgs),
     Completions(manual::CompletionsArgs),
+    #[cfg(feature = "demo")]
+    Demo(demo::DemoArgs),
 }
 
 /// Runs the command line; the exit code is one of [`outcome::Exit`].
@@ -55,11 +59,18 @@ pub fn main() -> ExitCode {
     let command = Cli::parse().command;
     // `run` starts the log that the configuration asks for
     let logged = matches!(command, Command::Run(_));
-    if !logged && let Err(error) = log() {
+    // what `demo` provokes it tells itself
+    #[cfg(feature = "demo")]
+    let quiet = matches!(command, Command::Demo(_));
+    #[cfg(not(feature = "demo"))]
+    let quiet = false;
+    if !logged && let Err(error) = log(if quiet { "error" } else { "warn" }) {
         return conclude("sceau", false, Err(Failure::usage(error)));
     }
     match &command {
         Command::Run(args) => run::run(args),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::demo(args),
         Command::Check(args) => check::check(args),
         Command::Init(args) => init::init(args),
         Command::Key(args) => key::key(args),
@@ -74,8 +85,8 @@ pub fn main() -> ExitCode {
 }
 
 /// Starts the log of a command that reads no [log] section.
-fn log() -> Result<(), String> {
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+fn log(default: &str) -> Result<(), String> {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| default.to_owned());
     crate::telemetry::init(&filter).map_err(|error| format!("RUST_LOG: {error}"))
 }
 

@@ -29,12 +29,7 @@ pub fn open_object(
     epochs: &Arc<OfflineEpochs>,
     out: &mut impl Write,
 ) -> Result<u64, OpenFault> {
-    let length = source.seek(SeekFrom::End(0))?;
-    let (context, trailer) = read_trailer(source, length, epochs)?;
-    let total = trailer.total;
-    source.seek(SeekFrom::Start(0))?;
-    let mut reader =
-        ObjectReader::with_trailer(epochs.clone(), Arc::new(context), length, Arc::new(trailer))?;
+    let mut reader = reader(source, epochs)?;
     let mut buffer = vec![0; SEGMENT + TAG];
     let mut last = Vec::new();
     loop {
@@ -54,41 +49,52 @@ pub fn open_object(
             Fed::Finished => {
                 out.write_all(&last)?;
                 out.flush()?;
-                return Ok(total);
+                return Ok(reader.plain_len());
             }
         }
     }
 }
 
-/// The context that the first run's record names, and the object's trailer, authenticated.
+/// A reader in the context that the first run's record names; the source is left at its beginning. The trailer of an object
+/// of several runs is authenticated first.
+fn reader(
+    source: &mut (impl Read + Seek),
+    epochs: &Arc<OfflineEpochs>,
+) -> Result<ObjectReader, OpenFault> {
+    let length = source.seek(SeekFrom::End(0))?;
+    layout::plain_len(length).ok_or(OpenError::Length)?;
+    let mut head = [0; HEADER];
+    source.seek(SeekFrom::Start(0))?;
+    source.read_exact(&mut head)?;
+    let header = RunHeader::parse(&head)?;
+    let context = epochs
+        .context(header.epoch)
+        .ok_or(OpenError::UnknownEpoch)?;
+    let context = Arc::new(context.clone());
+    let reader = if header.part == 0 {
+        ObjectReader::new(epochs.clone(), context, length, None)?
+    } else {
+        let trailer = read_trailer(source, length, epochs, &context)?;
+        ObjectReader::with_trailer(epochs.clone(), context, length, Arc::new(trailer))?
+    };
+    source.seek(SeekFrom::Start(0))?;
+    Ok(reader)
+}
+
 fn read_trailer(
     source: &mut (impl Read + Seek),
     length: u64,
     epochs: &OfflineEpochs,
-) -> Result<(Context, Trailer), OpenFault> {
-    let mut head = [0; HEADER];
-    if length < HEADER as u64 {
-        return Err(OpenError::NotSealed.into());
-    }
-    source.seek(SeekFrom::Start(0))?;
-    source.read_exact(&mut head)?;
-    let header = RunHeader::parse(&head)?;
-    if layout::plain_len(length).is_none() {
-        return Err(OpenError::Length.into());
-    }
+    context: &Context,
+) -> Result<Trailer, OpenFault> {
     let mut locator = [0; LOCATOR];
     source.seek(SeekFrom::Start(length - LOCATOR as u64))?;
     source.read_exact(&mut locator)?;
-    let size = trailer::locate(locator, length).map_err(|_| OpenError::Trailer)?;
+    let size = trailer::locate(locator, length)?;
     let mut sealed = vec![0; usize::try_from(size).map_err(|_| OpenError::Trailer)?];
     source.seek(SeekFrom::Start(length - LOCATOR as u64 - size))?;
     source.read_exact(&mut sealed)?;
-    let context = epochs
-        .context(header.epoch)
-        .ok_or(OpenError::UnknownEpoch)?
-        .clone();
-    let trailer = Trailer::open(epochs, &context, &mut sealed, length)?;
-    Ok((context, trailer))
+    Ok(Trailer::open(epochs, context, &mut sealed, length)?)
 }
 
 /// Why a file was not sealed.

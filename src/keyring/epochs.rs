@@ -26,7 +26,41 @@ struct Current {
 struct Opened {
     keys: Arc<EpochKeys>,
     until: u64,
+    /// The cache's count when it was used last.
     used: u64,
+}
+
+/// The epochs that were opened lately; the least recently used one makes room.
+#[derive(Default)]
+struct Cache {
+    epochs: HashMap<EpochShort, Opened>,
+    uses: u64,
+}
+
+impl Cache {
+    fn get(&mut self, short: EpochShort, now: u64) -> Option<Arc<EpochKeys>> {
+        self.uses += 1;
+        let epoch = self.epochs.get_mut(&short)?;
+        if epoch.until <= now {
+            self.epochs.remove(&short);
+            return None;
+        }
+        epoch.used = self.uses;
+        Some(epoch.keys.clone())
+    }
+
+    fn insert(&mut self, keys: Arc<EpochKeys>, until: u64, size: usize) {
+        while self.epochs.len() >= size.max(1) {
+            let oldest = self.epochs.iter().min_by_key(|(_, epoch)| epoch.used);
+            let Some(oldest) = oldest.map(|(short, _)| *short) else {
+                break;
+            };
+            self.epochs.remove(&oldest);
+        }
+        self.uses += 1;
+        let (short, used) = (keys.id.short(), self.uses);
+        self.epochs.insert(short, Opened { keys, until, used });
+    }
 }
 
 /// Hands out epochs; the present one without a lock.
@@ -36,7 +70,7 @@ pub struct BoundEpochs {
     current: ArcSwapOption<Current>,
     /// Held while a new epoch is made.
     making: Mutex<()>,
-    opened: Mutex<HashMap<EpochShort, Opened>>,
+    opened: Mutex<Cache>,
 }
 
 impl BoundEpochs {
@@ -46,7 +80,7 @@ impl BoundEpochs {
             context,
             current: ArcSwapOption::empty(),
             making: Mutex::new(()),
-            opened: Mutex::new(HashMap::new()),
+            opened: Mutex::default(),
         }
     }
 
@@ -61,7 +95,8 @@ impl BoundEpochs {
             self.forget(now);
             let rotation = admin::rotation(&self.keyring.settings.directory);
             if rotation != current.rotation || !self.keyring.holds(&current.keys) {
-                return None;
+                // ended for every thread: the next question is a minute away
+                current.left.store(0, Ordering::Relaxed);
             }
         }
         let taken = current
@@ -97,7 +132,7 @@ impl BoundEpochs {
     /// Drops, and so zeroizes, what is kept longer than it may be.
     pub fn forget(&self, now: u64) {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.retain(|_, epoch| epoch.until > now);
+        opened.epochs.retain(|_, epoch| epoch.until > now);
     }
 
     fn open(&self, short: EpochShort, now: u64) -> Result<Arc<EpochKeys>, KeyError> {
@@ -107,44 +142,26 @@ impl BoundEpochs {
             .open_record(&record, Kind::Epoch, &self.context)?;
         let keys = Arc::new(secret.keys());
         let settings = &self.keyring.settings;
+        let until = now.saturating_add(settings.cache_ttl.as_secs());
         self.forget(now);
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        while opened.len() >= settings.cache_size.max(1) {
-            let Some(oldest) = opened
-                .iter()
-                .min_by_key(|(_, e)| e.used)
-                .map(|(short, _)| *short)
-            else {
-                break;
-            };
-            opened.remove(&oldest);
-        }
-        let until = now.saturating_add(settings.cache_ttl.as_secs());
-        opened.insert(
-            short,
-            Opened {
-                keys: keys.clone(),
-                until,
-                used: now,
-            },
-        );
+        opened.insert(keys.clone(), until, settings.cache_size);
         Ok(keys)
     }
 }
 
 impl KeyLookup for BoundEpochs {
     fn epoch(&self, short: EpochShort) -> Result<Arc<EpochKeys>, LookupError> {
-        if let Some(current) = self.current.load().as_ref() {
-            if current.keys.id.short() == short {
-                return Ok(current.keys.clone());
-            }
+        if let Some(current) = self.current.load().as_ref()
+            && current.keys.id.short() == short
+        {
+            return Ok(current.keys.clone());
         }
         let now = (self.keyring.clock)();
         {
             let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(epoch) = opened.get_mut(&short).filter(|epoch| epoch.until > now) {
-                epoch.used = now;
-                return Ok(epoch.keys.clone());
+            if let Some(keys) = opened.get(short, now) {
+                return Ok(keys);
             }
         }
         self.open(short, now).map_err(|error| match error {

@@ -333,6 +333,22 @@ fn contents(all: &mut Collection) {
             &[0xFF; 8],
         );
     }
+    for (kind, object) in [("whole", bonjour()), ("part", one_part())] {
+        let plain = object.trailer_plain();
+        for (name, length) in [("more", 233), ("less", 231), ("a-segment", 65_768)] {
+            let head = object.trailer_head(length);
+            let trailer = forge::run(&object.trailer_secret, NAMES, &head, &plain);
+            let sealed = object.sealed_with(&trailer);
+            let about = "a trailer of 232 bytes whose header says otherwise, though the key derivation agrees";
+            let name = format!("trailer-{kind}-header-{name}");
+            all.push(
+                "object",
+                &name,
+                about,
+                fields(&inline(&sealed), fails("trailer")),
+            );
+        }
+    }
     let object = one_part();
     let right = object.trailer_plain();
     for (name, about, plain) in [
