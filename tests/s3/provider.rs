@@ -80,6 +80,8 @@ pub enum Twist {
     Lost,
     /// It happens after the notice.
     Wait(Arc<Notify>),
+    /// It happens at once, and is answered after the notice.
+    Stall(Arc<Notify>),
     /// This happens first.
     First(Box<dyn FnOnce(&Provider) + Send>),
     /// The answer is changed.
@@ -267,6 +269,11 @@ impl Upstream for Provider {
             Some(Twist::Wait(notice)) => {
                 notice.notified().await;
                 self.answer(&seen)
+            }
+            Some(Twist::Stall(notice)) => {
+                let answer = self.answer(&seen);
+                notice.notified().await;
+                answer
             }
             Some(Twist::First(act)) => {
                 act(self);
