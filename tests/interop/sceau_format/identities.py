@@ -1,0 +1,67 @@
+"""Section 11, "Recipients and identities": the text forms of public and private keys."""
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
+
+from .errors import Refused, require
+from .hpke import XWingPrivateKey
+
+RECIPIENT = "sceau-recipient-1-"
+IDENTITY = "SCEAU-IDENTITY-1-"
+PK = 1216
+EK_M = 1184
+SK = 32
+CHECK = 4
+
+
+@dataclass(frozen=True)
+class Recipient:
+    public: bytes
+
+    @property
+    def id(self) -> bytes:
+        return hashlib.sha256(self.public).digest()[:16]
+
+    @property
+    def text(self) -> str:
+        checked = self.public + hashlib.sha256(self.public).digest()[:CHECK]
+        return RECIPIENT + base64.urlsafe_b64encode(checked).decode().rstrip("=")
+
+
+class Identity:
+    def __init__(self, sk: bytes) -> None:
+        self.key = XWingPrivateKey(sk)
+        self.recipient = Recipient(self.key.public)
+
+
+def read_recipient(text: str) -> Recipient:
+    public = _decode(text, RECIPIENT, PK)
+    try:
+        MLKEM768PublicKey.from_public_bytes(public[:EK_M])  # the modulus check of FIPS 203, section 7.2
+    except ValueError:
+        raise Refused("recipient-malformed", "not an ML-KEM key") from None
+    return Recipient(public)
+
+
+def read_identity(text: str) -> Identity:
+    return Identity(_decode(text, IDENTITY, SK))
+
+
+def _decode(text: str, beginning: str, size: int) -> bytes:
+    def check(holds: bool, why: str) -> None:
+        require(holds, "recipient-malformed", why)
+
+    text = text.strip()
+    check(text.startswith(beginning), f"it does not begin with {beginning}")
+    letters = text.removeprefix(beginning)
+    check(re.fullmatch(r"[A-Za-z0-9_-]*", letters) is not None and len(letters) % 4 != 1, "not base64url")
+    data = base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4))
+    check(base64.urlsafe_b64encode(data).decode().rstrip("=") == letters, "left-over bits")
+    check(len(data) == size + CHECK, "another length")
+    key, check_bytes = data[:size], data[size:]
+    check(hashlib.sha256(key).digest()[:CHECK] == check_bytes, "a typing error")
+    return key
