@@ -17,6 +17,12 @@ EK_M = 1184
 SK = 32
 CHECK = 4
 
+# what Unicode calls White_Space; str.strip() takes U+001C to U+001F besides
+WHITE_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+
 
 @dataclass(frozen=True)
 class Recipient:
@@ -55,7 +61,7 @@ def _decode(text: str, beginning: str, size: int) -> bytes:
     def check(holds: bool, why: str) -> None:
         require(holds, "recipient-malformed", why)
 
-    text = text.strip()
+    text = text.strip(WHITE_SPACE)
     check(text.startswith(beginning), f"it does not begin with {beginning}")
     letters = text.removeprefix(beginning)
     check(re.fullmatch(r"[A-Za-z0-9_-]*", letters) is not None and len(letters) % 4 != 1, "not base64url")

@@ -1,12 +1,11 @@
 """Section 11: where records lie (key directories, single records, recovery bundles), and finding an epoch among them."""
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import Refused, require
 from .identities import Identity
-from .keys import Context
+from .keys import Context, Epoch
 from .primitives import number
 from .records import Record, open_record, parse_record
 
@@ -62,17 +61,15 @@ class Keyring:
         self._identity = identity
         self._writers = [_read_writer(files[name]) for name in files if name.startswith("writers/")] if signed else None
 
-    def context_of(self, short_id: bytes) -> Context:
-        """An epoch's record names the context of its objects."""
-        return self._record(short_id).context
+    def epochs(self) -> "KeyringEpochs":
+        """For opening one object."""
+        return KeyringEpochs(self)
 
-    def within(self, context: Context) -> "KeyringEpochs":
-        return KeyringEpochs(self, context)
-
-    def secret(self, short_id: bytes, context: Context) -> bytes:
+    def open(self, short_id: bytes, context: Context | None) -> Epoch:
+        """The context is that of the epoch's record, which must be `context` where one is known."""
         record = self._record(short_id)
         try:
-            return open_record(record, self._identity, self._writers, context)
+            return Epoch(open_record(record, self._identity, self._writers, context), record.context)
         except Refused as refused:
             raise Refused("key-unavailable", f"{short_id.hex()}: {refused}") from refused
 
@@ -89,15 +86,17 @@ class Keyring:
         return record
 
 
-@dataclass(frozen=True)
 class KeyringEpochs:
-    """The epochs of one context."""
+    """The epochs of one object: whatever context the first one has, the others must have it too."""
 
-    keyring: Keyring
-    context: Context
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._context: Context | None = None
 
-    def secret(self, short_id: bytes) -> bytes:
-        return self.keyring.secret(short_id, self.context)
+    def find(self, short_id: bytes) -> Epoch:
+        epoch = self._keyring.open(short_id, self._context)
+        self._context = epoch.context
+        return epoch
 
 
 def record_name(id: bytes) -> str:

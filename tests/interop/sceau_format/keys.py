@@ -51,20 +51,28 @@ class Context:
         return cls(*parts)
 
 
-class Epochs(Protocol):
-    """How a reader finds the secret of an epoch."""
+@dataclass(frozen=True)
+class Epoch:
+    """All that a key is derived from, besides the sealed bytes themselves."""
 
-    def secret(self, short_id: bytes) -> bytes:
+    secret: bytes
+    context: Context
+
+
+class Epochs(Protocol):
+    """How a reader finds an epoch."""
+
+    def find(self, short_id: bytes) -> Epoch:
         """Refuses with `unknown-epoch` or `key-unavailable`."""
 
 
 class KnownSecrets:
-    """Epochs of which the secrets themselves are at hand."""
+    """Epochs of one context, of which the secrets themselves are at hand."""
 
-    def __init__(self, secrets: list[bytes]) -> None:
-        self._secrets = {secret_id(secret)[:SHORT_ID]: secret for secret in secrets}
+    def __init__(self, secrets: list[bytes], context: Context) -> None:
+        self._epochs = {secret_id(secret)[:SHORT_ID]: Epoch(secret, context) for secret in secrets}
 
-    def secret(self, short_id: bytes) -> bytes:
-        if short_id not in self._secrets:
+    def find(self, short_id: bytes) -> Epoch:
+        if short_id not in self._epochs:
             raise Refused("unknown-epoch", short_id.hex())
-        return self._secrets[short_id]
+        return self._epochs[short_id]

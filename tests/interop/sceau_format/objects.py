@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .errors import require
-from .keys import Context, Epochs
+from .keys import Epochs
 from .layout import (
     HEADER,
     LOCATOR,
@@ -27,10 +27,9 @@ from .trailer import Digest, Trailer, open_trailer
 class ObjectReader:
     """Iterating gives the plaintext in pieces. The object is whole only once the iteration ends without a refusal."""
 
-    def __init__(self, source: Source, epochs: Epochs, context: Context, object_id: bytes | None = None) -> None:
+    def __init__(self, source: Source, epochs: Epochs, object_id: bytes | None = None) -> None:
         self._source = source
         self._epochs = epochs
-        self._context = context
         self._expected = object_id
         self.digests: dict[str, Digest] = {}  # the trailer's, at the end
 
@@ -43,7 +42,7 @@ class ObjectReader:
     def _one_run(self, header: Header, p: int) -> Iterator[bytes]:
         source = self._source
         require(header.length in (p, UNKNOWN) and p <= LONGEST_RUN, "length", "not the object's length")  # 3
-        keys = unlock(header, self._epochs, self._context)  # 4
+        keys = unlock(header, self._epochs)  # 4
         self._require_expected(header.object_id)  # 5
         held = b""
         for i, segment in enumerate(open_segments(keys, source, 0, p)):  # 6
@@ -54,14 +53,14 @@ class ObjectReader:
         self._require_zeros(run_length(p), zeros_length([p]))  # 7
         locator = read_locator(source)
         require(locator == trailer_length(1), "trailer", "the locator")  # 8
-        trailer = open_trailer(source, source.length - LOCATOR - locator, locator, self._epochs, self._context)
+        trailer = open_trailer(source, source.length - LOCATOR - locator, locator, self._epochs)
         one = len(trailer.entries) == 1 and trailer.entries[0].describes(header, p)
         require(one and trailer.object_id == header.object_id, "run", "not the run that the trailer names")  # 9
         self.digests = trailer.digests
         yield held
 
     def _parts(self) -> Iterator[bytes]:
-        trailer = find_trailer(self._source, self._epochs, self._context)  # 10
+        trailer = find_trailer(self._source, self._epochs)  # 10
         self._require_expected(trailer.object_id)
         at = 0
         held = b""
@@ -71,7 +70,7 @@ class ObjectReader:
             length = entry.length if header.length == UNKNOWN else header.length
             same = entry.describes(header, length) and header.object_id == trailer.object_id
             require(same, "run", "not the run that the trailer names")
-            keys = unlock(header, self._epochs, self._context)
+            keys = unlock(header, self._epochs)
             for segment in open_segments(keys, self._source, at, entry.length):
                 yield held
                 held = segment
@@ -96,9 +95,9 @@ def read_locator(source: Source) -> int:
     return number(source.read(source.length - LOCATOR, LOCATOR))
 
 
-def find_trailer(source: Source, epochs: Epochs, context: Context) -> Trailer:
+def find_trailer(source: Source, epochs: Epochs) -> Trailer:
     """Step 10: by the locator."""
     locator = read_locator(source)
     most = min(trailer_length(MOST_RUNS), source.length - LOCATOR)
     require(trailer_length(1) <= locator <= most, "not-sealed", "no plausible locator")
-    return open_trailer(source, source.length - LOCATOR - locator, locator, epochs, context)
+    return open_trailer(source, source.length - LOCATOR - locator, locator, epochs)

@@ -1,5 +1,7 @@
 """Section 11, "Protected files": a private key at rest, under a passphrase."""
 
+from pathlib import Path
+
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from .errors import Refused, require
@@ -11,6 +13,11 @@ HEADER = 48
 MOST_MEMORY = 1 << 20  # KiB
 MOST_PASSES = 64
 MOST_LANES = 64
+
+
+def read_passphrase(file: Path) -> bytes:
+    """White space at the file's end is not part of the passphrase."""
+    return file.read_bytes().rstrip(b" \t\n\f\r")
 
 
 def open_protected(file: bytes, passphrase: bytes, kind: str) -> bytes:

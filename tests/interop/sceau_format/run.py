@@ -32,10 +32,10 @@ def derive(object_subsecret: bytes, bound: bytes, context: Context) -> RunKeys:
     return RunKeys(key=okm[0:32], prefix=okm[32:39], commitment=okm[39:71])
 
 
-def unlock(header: Header, epochs: Epochs, context: Context) -> RunKeys:
+def unlock(header: Header, epochs: Epochs) -> RunKeys:
     """Finds the epoch, derives, compares the commitment. Nothing is decrypted before."""
-    secret = epochs.secret(header.epoch)
-    keys = derive(subsecret(secret, "object"), header.bound(), context)
+    epoch = epochs.find(header.epoch)
+    keys = derive(subsecret(epoch.secret, "object"), header.bound(), epoch.context)
     require(equal(keys.commitment, header.commitment), "commitment", "another context, secret or header")
     return keys
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .errors import require
-from .keys import Context, Epochs
+from .keys import Epochs
 from .layout import (
     ENTRY,
     HEADER,
@@ -71,12 +71,12 @@ class Trailer:
         return zeros_length([entry.length for entry in self.entries])
 
 
-def open_trailer(source: Source, at: int, size: int, epochs: Epochs, context: Context) -> Trailer:
+def open_trailer(source: Source, at: int, size: int, epochs: Epochs) -> Trailer:
     """The trailer run is the `size` bytes from `at`. The numbers are those of the document."""
     require(size >= HEADER, "trailer", "shorter than a header")  # 1
     header = parse_header(source.read(at, HEADER))  # 2
     require(header.is_trailer, "trailer", "a run of the object in the trailer's place")  # 3
-    keys = unlock(header, epochs, context)  # 4
+    keys = unlock(header, epochs)  # 4
     fits = header.length >= TRAILER_HEAD and run_length(header.length) == size
     require(fits, "trailer", "its header has another length")  # 5
     plaintext = b"".join(open_segments(keys, source, at, header.length))  # 6

@@ -23,7 +23,7 @@ unhex = bytes.fromhex
 
 def _object(case: Case, folder: Path) -> Case:
     expected_id = unhex(case["object"]) if "object" in case else None
-    reader = ObjectReader(_sealed(case, folder), _epochs(case), Context(*case["context"]), expected_id)
+    reader = ObjectReader(_sealed(case, folder), _epochs(case), expected_id)
     outcome: Case = {"plaintext": _plaintext(reader)}
     if "digests" in case["expect"]:
         outcome["digests"] = {
@@ -33,19 +33,19 @@ def _object(case: Case, folder: Path) -> Case:
 
 
 def _range(case: Case, folder: Path) -> Case:
-    source, epochs, context = _sealed(case, folder), _epochs(case), Context(*case["context"])
+    source, epochs = _sealed(case, folder), _epochs(case)
     a, b = case["range"]
     if case["by"] == "header":
-        pieces = range_by_header(source.read(0, HEADER), source, epochs, context, a, b)
+        pieces = range_by_header(source.read(0, HEADER), source, epochs, a, b)
     else:
-        trailer = find_trailer(source, epochs, context)
-        pieces = range_by_trailer(trailer, source, epochs, context, a, b)
+        trailer = find_trailer(source, epochs)
+        pieces = range_by_trailer(trailer, source, epochs, a, b)
     return {"plaintext": _plaintext(pieces)}
 
 
 def _blob(case: Case, _: Path) -> Case:
     place = [unhex(component) for component in case["place"]]
-    blob = open_blob(unhex(case["sealed"]), _epochs(case), Context(*case["context"]), place)
+    blob = open_blob(unhex(case["sealed"]), _epochs(case), place)
     return {"object": blob.object_id.hex(), "plaintext": blob.plaintext.hex()}
 
 
@@ -97,7 +97,7 @@ KINDS: dict[str, Callable[[Case, Path], Case]] = {
 
 
 def _epochs(case: Case) -> KnownSecrets:
-    return KnownSecrets([unhex(secret) for secret in case["secrets"]])
+    return KnownSecrets([unhex(secret) for secret in case["secrets"]], Context(*case["context"]))
 
 
 def _sealed(case: Case, folder: Path) -> Source:
