@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use sceau::config::{self, Gateway};
+use sceau::adapter::s3::settings::Settings;
+use sceau::config::{self, Gateway, Kind, Service};
 use sceau::keyring::Provider;
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config");
@@ -87,6 +88,13 @@ fn load(gateway: &str, service: &str) -> Result<Gateway, String> {
     config::load(directory.path()).map_err(|faults| faults.to_string())
 }
 
+fn s3(service: &Service) -> &Settings {
+    match &service.kind {
+        Kind::S3(settings) => settings,
+        Kind::WebDav(_) | Kind::Http(_) => panic!("not an S3 service"),
+    }
+}
+
 #[test]
 fn the_smallest_configuration_loads_with_its_defaults() {
     let gateway = load(GATEWAY, SERVICE).unwrap();
@@ -99,11 +107,12 @@ fn the_smallest_configuration_loads_with_its_defaults() {
     assert_eq!(gateway.keys.epoch_max_age.as_secs(), 24 * 3600);
     let service = &gateway.services[0];
     assert_eq!(service.file, PathBuf::from("services.d/10-a.toml"));
-    assert_eq!(service.s3.context.namespace(), "default");
-    assert_eq!(service.s3.regions, ["us-east-1", "auto", "eu-1"]);
-    assert_eq!(service.s3.max_put, 5 << 30);
+    let s3 = s3(service);
+    assert_eq!(s3.context.namespace(), "default");
+    assert_eq!(s3.regions, ["us-east-1", "auto", "eu-1"]);
+    assert_eq!(s3.max_put, 5 << 30);
     assert_eq!(
-        service.s3.credentials[0].client.secret_key.expose(),
+        s3.credentials[0].client.secret_key.expose(),
         b"correct horse"
     );
     assert_eq!(service.transport.endpoint.port, 443);
@@ -134,11 +143,7 @@ fn the_samples_load() {
         );
     }
     let gateway = config::load(&root.path().join("config")).unwrap_or_else(|f| panic!("{f}"));
-    let names: Vec<&str> = gateway
-        .services
-        .iter()
-        .map(|s| s.s3.name.as_str())
-        .collect();
+    let names: Vec<&str> = gateway.services.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(names, ["outscale", "ovhcloud", "aws", "ceph"]);
     assert_eq!(
         gateway.services[3].transport.pinned.as_ref().unwrap().len(),
@@ -259,11 +264,7 @@ fn a_virtual_host_is_served_under_a_wildcard_certificate() {
         .replace("certificate_file = \"ca.pem\"", "chain_file = \"wild.pem\"")
         .replace("ca.key", "wild.key");
     let service = SERVICE.replace("hosts", "virtual_host = true\nhosts");
-    assert!(
-        load(&gateway, &service).unwrap().services[0]
-            .s3
-            .virtual_host
-    );
+    assert!(s3(&load(&gateway, &service).unwrap().services[0]).virtual_host);
     let plain = gateway.replace("wild", "tls");
     assert!(load(&plain, &SERVICE).is_ok());
     assert!(load(&plain, &service).is_err());

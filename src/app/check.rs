@@ -79,10 +79,7 @@ fn examine(path: &Path) -> Result<Accepted, Vec<Fault>> {
     Ok(Accepted {
         digest,
         listeners: listeners.len(),
-        services: services
-            .into_iter()
-            .map(|service| service.s3.name)
-            .collect(),
+        services: services.into_iter().map(|service| service.name).collect(),
         decisions,
     })
 }

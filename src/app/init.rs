@@ -277,7 +277,7 @@ pub(super) mod tests {
         let root = made(&parent);
         let gateway = config::load(&root).unwrap();
         assert_eq!(gateway.listeners[0].bind.to_string(), "127.0.0.1:9443");
-        assert_eq!(gateway.services[0].s3.hosts, ["s3.example.fr"]);
+        assert_eq!(gateway.services[0].hosts, ["s3.example.fr"]);
         assert_eq!(gateway.keys.directory, root.join("keys"));
         assert!(!gateway.keys.recovery_none);
         assert!(root.join("recovery/recovery.identity").exists());

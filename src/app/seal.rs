@@ -97,9 +97,9 @@ pub fn run(args: &SealArgs) -> Result<Answer, Failure> {
 
 fn context(args: &SealArgs, custody: &Custody) -> Result<Context, Failure> {
     if let Some(gateway) = &custody.gateway {
-        let mut services = gateway.services.iter().map(|service| &service.s3);
+        let mut services = gateway.services.iter();
         return match services.find(|service| service.name == args.service) {
-            Some(service) => Ok(service.context.clone()),
+            Some(service) => Ok(service.kind.context().clone()),
             None => Err(Failure::usage(format!(
                 "no service is configured whose name is `{}`",
                 args.service

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 
+use super::assembled::{Assembled, Pieces};
 use super::{Chunks, Fault, FaultSlot, OpenBody, SealBody, SealedTail};
 use crate::policy::{DocumentPermit, RelayPermit};
 use crate::seal::SealedBytes;
@@ -82,6 +83,21 @@ impl Plain {
     /// `TOO_LARGE` beyond `limit` bytes, or what broke the stream.
     pub async fn collect(mut self, limit: usize) -> Result<Vec<u8>, crate::error::Refusal> {
         collect(&mut self.chunks, limit, &self.faults).await
+    }
+
+    /// The next bytes; for adapters that read a body as it comes.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+        loop {
+            match std::task::ready!(self.chunks.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Some(Err(fault)) => return Poll::Ready(Some(Err(fault))),
+                None => return Poll::Ready(None),
+            }
+        }
     }
 
     pub(super) fn into_chunks(self) -> Chunks {
@@ -180,6 +196,11 @@ impl Cleared<Outbound> {
     /// A document that the gateway wrote.
     pub fn document(bytes: impl Into<Bytes>, _permit: &DocumentPermit) -> Self {
         Self::full(bytes.into())
+    }
+
+    /// Documents that the gateway wrote and ciphertexts between them.
+    pub fn assembled(pieces: impl Pieces + 'static, _permit: &DocumentPermit) -> Self {
+        Self(Outbound(Box::pin(Assembled::new(pieces))))
     }
 
     pub fn empty() -> Self {

@@ -19,7 +19,9 @@ use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
 pub use fault::{Decision, Fault, Faults};
-pub use lowered::{Certificate, Endpoint, Gateway, Limits, Listener, Log, Service, Transport};
+pub use lowered::{
+    Certificate, Endpoint, Gateway, Kind, Limits, Listener, Log, Service, Transport,
+};
 
 use crate::secret::SecretBytes;
 use fault::{Report, Source};

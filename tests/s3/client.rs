@@ -228,6 +228,7 @@ impl Gateway {
                     request_id: RequestId(7),
                     method: &method,
                     path: &path,
+                    accept: None,
                 };
                 let response = self.adapter.refuse(&refusal, &asked);
                 let mut answer = Answer::of(response.map(Released::document)).await;

@@ -23,7 +23,6 @@ mod multipart;
 mod post;
 mod probe;
 pub mod query;
-mod range;
 mod read;
 mod relay;
 pub mod settings;

@@ -137,7 +137,7 @@ impl Core {
             object,
             part: 0,
             salt: self.salt(call)?,
-            length: intake.length,
+            length: Some(intake.length),
             tail: Tail::Object {
                 salt: self.salt(call)?,
                 digests: Box::new(move || received.for_trailer()),

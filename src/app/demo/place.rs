@@ -161,7 +161,7 @@ mod tests {
         place.init("127.0.0.1:0".parse().unwrap()).unwrap();
         place.serve("127.0.0.1:9".parse().unwrap()).unwrap();
         let gateway = crate::config::load(&place.gateway()).unwrap();
-        assert_eq!(gateway.services[0].s3.hosts, [HOST]);
+        assert_eq!(gateway.services[0].hosts, [HOST]);
         assert!(!gateway.services[0].transport.endpoint.tls);
     }
 }

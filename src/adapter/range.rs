@@ -1,5 +1,5 @@
 //! `Range` on plaintext (RFC 9110 section 14). One range is served; several, or another unit, are ignored and the
-//! whole object is sent, as S3 does.
+//! whole object is sent.
 
 use std::ops::Range;
 

@@ -1,20 +1,17 @@
-//! One file of `services.d`.
+//! `kind = "s3"`.
 
-use std::ops::Range;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::net::IpAddr;
 
-use super::fault::nearest;
-use super::files::{Files, read_certificates};
-use super::lowered::{Service, Transport};
-use super::section::Section;
-use super::value;
+use super::{Identity, Particulars, Rest, policy, transport};
 use crate::adapter::s3::settings::{
     Addressing, ConditionalWrites, Credential, Integrity, KeyPair, Settings, UpstreamSettings,
 };
 use crate::adapter::s3::table::GROUPS;
+use crate::config::files::Files;
+use crate::config::lowered::{Kind, Transport};
+use crate::config::section::Section;
+use crate::config::value;
 use crate::policy::Policy;
-use crate::seal::Context;
 
 const ADDRESSING: &[(&str, Addressing)] =
     &[("path", Addressing::Path), ("virtual", Addressing::Virtual)];
@@ -29,13 +26,6 @@ const CONDITIONAL_WRITES: &[(&str, ConditionalWrites)] = &[
     ("no", ConditionalWrites::No),
 ];
 
-/// What the file says. Hosts stand apart: they are checked against certificates even where another part has a fault.
-pub(super) struct Read {
-    pub hosts: Vec<(Range<usize>, String)>,
-    pub virtual_host: bool,
-    pub service: Option<Service>,
-}
-
 /// The `[upstream]` table, and what of it belongs to the adapter.
 struct Upstream {
     transport: Transport,
@@ -46,42 +36,29 @@ struct Upstream {
     conditional_writes: ConditionalWrites,
 }
 
-pub(super) fn read(mut root: Section<'_, '_>, files: &Files, file: PathBuf) -> Read {
-    let kind = root.required("kind", value::one_of(&[("s3", ())]));
-    let place = root.place("name");
-    let name = root.required("name", value::identifier);
-    if let Some(name) = &name {
-        root.unique(&place, "name", name);
-    }
-    let context = context(&mut root);
-    let hosts = hosts(&mut root);
+pub(super) fn read(
+    root: &mut Section<'_, '_>,
+    files: &Files,
+    identity: Option<Identity>,
+) -> Particulars {
     let virtual_host = root.or("virtual_host", "false", value::boolean);
     let etag_md5 = root.or("etag_md5", "false", value::boolean);
     let upstream = upstream(root.table("upstream"), files);
     let region = upstream
         .as_ref()
         .map(|upstream| upstream.settings.region.as_str());
-    let regions = regions(&mut root, region.unwrap_or("us-east-1"));
-    let credentials = credentials(&mut root, files);
-    let policy = policy(root.table("policy"));
-    root.finish();
-
-    let host_names = hosts
-        .iter()
-        .flatten()
-        .map(|(_, host)| host.clone())
-        .collect();
-    let service = (|| {
-        kind?;
-        let upstream = upstream?;
-        Some(Service {
-            file,
+    let regions = regions(root, region.unwrap_or("us-east-1"));
+    let credentials = credentials(root, files);
+    let policy = policy(root.table("policy"), GROUPS).map(Policy::new);
+    let rest = || {
+        let (upstream, identity) = (upstream?, identity?);
+        Some(Rest {
             policy: policy?,
             transport: upstream.transport,
-            s3: Settings {
-                name: name?,
-                context: context?,
-                hosts: host_names,
+            kind: Kind::S3(Settings {
+                name: identity.name,
+                context: identity.context,
+                hosts: identity.hosts,
                 virtual_host: virtual_host?,
                 regions: regions?,
                 upstream: upstream.settings,
@@ -91,39 +68,13 @@ pub(super) fn read(mut root: Section<'_, '_>, files: &Files, file: PathBuf) -> R
                 etag_md5: etag_md5?,
                 integrity: upstream.integrity,
                 conditional_writes: upstream.conditional_writes,
-            },
+            }),
         })
-    })();
-    Read {
-        hosts: hosts.unwrap_or_default(),
+    };
+    Particulars {
         virtual_host: virtual_host.unwrap_or_default(),
-        service,
+        rest: rest(),
     }
-}
-
-fn context(root: &mut Section<'_, '_>) -> Option<Context> {
-    let tenant = root.required("tenant", value::identifier);
-    let place = root.place("service");
-    let service = root.required("service", value::identifier);
-    let namespace = root.or("namespace", "\"default\"", value::identifier);
-    let (tenant, service, namespace) = (tenant?, service?, namespace?);
-    root.unique(&place, "service", &format!("{tenant}/{service}"));
-    Context::new(&tenant, &service, &namespace)
-        .map_err(|error| root.fault_at(&place, error.to_string()))
-        .ok()
-}
-
-fn hosts(root: &mut Section<'_, '_>) -> Option<Vec<(Range<usize>, String)>> {
-    let place = root.place("hosts");
-    let hosts = root.items("hosts", None, value::host)?;
-    if hosts.is_empty() {
-        root.fault_at(&place, "`hosts`: name at least one");
-        return None;
-    }
-    for (place, host) in &hosts {
-        root.unique(place, "host", host);
-    }
-    Some(hosts)
 }
 
 /// By default what SDKs say when nobody tells them, and the provider's own.
@@ -143,33 +94,26 @@ fn regions(root: &mut Section<'_, '_>, upstream: &str) -> Option<Vec<String>> {
 }
 
 fn upstream(mut section: Section<'_, '_>, files: &Files) -> Option<Upstream> {
-    let endpoint = section.required("url", value::endpoint);
+    let transport = transport(&mut section, files);
     let region = section.required("region", value::word);
     let addressing = section.or("addressing", "\"path\"", value::one_of(ADDRESSING));
-    let ca_place = section.place("ca_file");
-    let pinned = section.optional("ca_file", value::string).map(|name| {
-        read_certificates(&files.path(name))
-            .map_err(|message| section.fault_at(&ca_place, format!("`ca_file`: {message}")))
-    });
     let access_key = section.required("access_key", value::word);
     let secret_key = files.secret(&mut section, "secret_key_file", "secret_key_credential");
-    let connect_timeout = section.or("connect_timeout", "\"10s\"", value::duration);
-    let response_timeout = section.or("response_timeout", "\"60s\"", value::duration);
     let max_object = section.or("max_object", "\"5 TiB\"", value::size);
     let max_put = section.or("max_put", "\"5 GiB\"", value::size);
     let integrity = section.or("integrity", "\"none\"", value::one_of(INTEGRITY));
     let conditional = value::one_of(CONDITIONAL_WRITES);
     let conditional_writes = section.or("conditional_writes", "\"probe\"", conditional);
-    if let (Some(endpoint), Some(Addressing::Virtual)) = (&endpoint, addressing)
-        && endpoint.host.parse::<std::net::IpAddr>().is_ok()
+    if let (Some(transport), Some(Addressing::Virtual)) = (&transport, addressing)
+        && transport.endpoint.host.parse::<IpAddr>().is_ok()
     {
         section.fault("`addressing` = \"virtual\" needs a host name in `url`, not an address");
     }
     section.finish();
-    let endpoint = endpoint?;
+    let transport = transport?;
     Some(Upstream {
         settings: UpstreamSettings {
-            authority: endpoint.authority.clone(),
+            authority: transport.endpoint.authority.clone(),
             region: region?,
             addressing: addressing?,
             credential: KeyPair {
@@ -177,15 +121,7 @@ fn upstream(mut section: Section<'_, '_>, files: &Files) -> Option<Upstream> {
                 secret_key: secret_key?,
             },
         },
-        transport: Transport {
-            endpoint,
-            pinned: match pinned {
-                Some(read) => Some(Arc::from(read.ok()?)),
-                None => None,
-            },
-            connect_timeout: connect_timeout?,
-            response_timeout: response_timeout?,
-        },
+        transport,
         max_put: max_put?,
         max_object: max_object?,
         integrity: integrity?,
@@ -257,22 +193,4 @@ fn credential(
             }),
         },
     })
-}
-
-fn policy(mut section: Section<'_, '_>) -> Option<Policy> {
-    let allow = section.items("allow", Some("[]"), |value| {
-        let group = value::string(value)?;
-        if GROUPS.contains(&group.as_str()) {
-            return Ok(group);
-        }
-        let hint = match nearest(&group, GROUPS.iter().copied()) {
-            Some(near) => format!(", did you mean \"{near}\"?"),
-            None => format!("; there are: {}", GROUPS.join(", ")),
-        };
-        Err(format!("unknown group \"{group}\"{hint}"))
-    });
-    section.finish();
-    Some(Policy::new(
-        allow?.into_iter().map(|(_, group)| group).collect(),
-    ))
 }

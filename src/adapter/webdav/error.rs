@@ -1,0 +1,81 @@
+//! Refusals as WebDAV clients read them: a `DAV:error` document (RFC 4918, section 16) with the stable code. The two
+//! elements in sabre's namespace are what Nextcloud's clients show.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+use quick_xml::escape::escape;
+
+use crate::adapter::RefusedRequest;
+use crate::error::Refusal;
+
+pub(super) const XML: HeaderValue = HeaderValue::from_static("application/xml; charset=\"utf-8\"");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+pub(super) fn respond(refusal: &Refusal, request: &RefusedRequest<'_>) -> Response<Bytes> {
+    let status =
+        StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let id = request.request_id.to_string();
+    let bodiless = *request.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
+    let body = if bodiless {
+        Bytes::new()
+    } else {
+        document(refusal, &id)
+    };
+    let length = body.len();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if !bodiless {
+        headers.insert(CONTENT_TYPE, XML);
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    for (name, value) in &refusal.headers {
+        headers.append(name.clone(), value.clone());
+    }
+    response
+}
+
+fn document(refusal: &Refusal, request_id: &str) -> Bytes {
+    let message = refusal.message.as_deref().unwrap_or(refusal.code.meaning);
+    let mut xml = String::from(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:error xmlns:D=\"DAV:\" \
+         xmlns:s=\"http://sabredav.org/ns\" xmlns:g=\"urn:sceau:error\">",
+    );
+    for (name, text) in [
+        ("s:exception", "Sceau"),
+        ("s:message", message),
+        ("g:code", refusal.code.name),
+        ("g:request-id", request_id),
+    ] {
+        xml.push_str(&format!("<{name}>{}</{name}>", escape(text)));
+    }
+    xml.push_str("</D:error>");
+    Bytes::from(xml)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::OBJECT_UNSEALED;
+    use crate::telemetry::RequestId;
+
+    #[test]
+    fn the_document_names_code_and_request() {
+        let refusal = Refusal::new(&OBJECT_UNSEALED).message("a < b");
+        let request = |method| RefusedRequest {
+            request_id: RequestId(7),
+            method,
+            path: "/",
+            accept: None,
+        };
+        let response = respond(&refusal, &request(&Method::GET));
+        let text = String::from_utf8(response.body().to_vec()).unwrap();
+        assert!(text.contains("<s:message>a &lt; b</s:message><g:code>object-unsealed</g:code>"));
+        assert!(text.contains("<g:request-id>0000000000000007</g:request-id>"));
+        assert!(respond(&refusal, &request(&Method::HEAD)).body().is_empty());
+    }
+}

@@ -1,0 +1,8 @@
+//! The WebDAV adapter against a provider in memory. Real servers and clients: `tests/dav`.
+
+mod gate;
+mod listings;
+mod provider;
+mod reads;
+mod refusals;
+mod writes;
