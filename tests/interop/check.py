@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from binary import results as sealed_by
 from sceau_format.errors import Refused
 from sceau_format.vectors import KINDS
 
@@ -39,6 +40,11 @@ def main() -> int:
 def results(folder: Path, binary: Path | None) -> Iterator[Result]:
     for path in sorted(folder.glob("*.json")):
         yield path.name, fault_of(path)
+    if binary is not None:
+        try:
+            yield from sealed_by(binary)
+        except Exception as error:
+            yield str(binary), f"{type(error).__name__}: {error}"
 
 
 def fault_of(path: Path) -> str | None:
