@@ -45,7 +45,12 @@ class Workshop:
         self._keys = site / "keys"
         self._identity = self._keys / "identities" / "ministry.identity"
         self._passphrase = site / "secrets" / "passphrase"
-        self._recovery = ["--identity", site / "recovery/recovery.identity", "--passphrase-file", site / "recovery/passphrase"]
+        self._recovery: list[str | Path] = [
+            "--identity",
+            site / "recovery/recovery.identity",
+            "--passphrase-file",
+            site / "recovery/passphrase",
+        ]
         for size in SIZES:
             self._plain(size).write_bytes(plaintext(size))
             place = ["--tenant", "min-interieur", "--service", "s3", "--namespace", "dossiers"]

@@ -58,9 +58,11 @@ def fault_of(path: Path) -> str | None:
             outcome, why = KINDS[kind](case, path.parent), ""
         except Refused as refused:
             outcome, why = {"error": refused.name}, f" ({refused})"
+        if outcome == expected:
+            return None
+        return f"{case['about']}: expected {short(expected)}, came to {short(outcome)}{why}"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-    return None if outcome == expected else f"{case['about']}: expected {short(expected)}, came to {short(outcome)}{why}"
 
 
 def short(outcome: object) -> str:

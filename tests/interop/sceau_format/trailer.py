@@ -1,6 +1,7 @@
 """Section 5: the trailer's plaintext. Section 7: opening the trailer."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .errors import require
 from .keys import Epochs
@@ -95,7 +96,7 @@ def _parse(plaintext: bytes, object_id: bytes, n: int) -> Trailer:
     check(sum(entry.length for entry in entries) == total, "the lengths don't make the total")
     check(all(entry.length <= LONGEST_RUN for entry in entries), "a run longer than a run can be")
     parts = [entry.part for entry in entries]
-    increasing = all(a < b for a, b in zip(parts, parts[1:]))
+    increasing = all(a < b for a, b in pairwise(parts))
     check(parts == [0] or (increasing and parts[0] >= 1 and parts[-1] < TRAILER_PART), "the parts' numbers")
     check(zeros_length([entry.length for entry in entries]) >= 0, "runs that form no object")
     check(plaintext[120:140] == bytes(20), "reserved bytes")

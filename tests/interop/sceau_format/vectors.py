@@ -104,7 +104,8 @@ def _sealed(case: Case, folder: Path) -> Source:
     def stretch(of: Case) -> bytes:
         if "hex" in of:
             return unhex(of["hex"])
-        return (folder / "objects" / of["file"]).read_bytes()[of["from"] : of["to"]]
+        file: Path = folder / "objects" / of["file"]
+        return file.read_bytes()[of["from"] : of["to"]]
 
     return Source.of_bytes(b"".join(stretch(of) for of in case["sealed"]))
 
