@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from binary import results as sealed_by
-from sceau_format.errors import Refused
-from sceau_format.vectors import KINDS
+from sceau_format.vectors import load
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
 
@@ -48,21 +47,15 @@ def results(folder: Path, binary: Path | None) -> Iterator[Result]:
 
 
 def fault_of(path: Path) -> str | None:
-    # a vector that can't be read is a failure like another, whatever is wrong with it
+    # a vector that can't be read, or that breaks the reader, is a failure like another
     try:
-        case = json.loads(path.read_text(encoding="utf-8"))
-        kind, expected = case["kind"], case["expect"]
-        if kind not in KINDS or not path.name.startswith(f"{kind}-"):
-            return f"an unknown kind: {kind}"
-        try:
-            outcome, why = KINDS[kind](case, path.parent), ""
-        except Refused as refused:
-            outcome, why = {"error": refused.name}, f" ({refused})"
-        if outcome == expected:
-            return None
-        return f"{case['about']}: expected {short(expected)}, came to {short(outcome)}{why}"
+        vector = load(path)
+        outcome = vector.outcome()
     except Exception as error:
         return f"{type(error).__name__}: {error}"
+    if outcome == vector.expect:
+        return None
+    return f"{vector.about}: expected {short(vector.expect)}, came to {short(outcome)}"
 
 
 def short(outcome: object) -> str:

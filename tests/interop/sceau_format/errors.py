@@ -5,6 +5,8 @@ NAMES = frozenset(
         # of objects, ranges and metadata blobs
         *("not-sealed", "suite", "header", "unknown-epoch", "key-unavailable", "commitment"),
         *("segment", "zeros", "trailer", "length", "run", "needs-trailer"),
+        # of tokens (docs/tokens.md)
+        "checksum",
         # of the S3 metadata document
         "document-malformed",
         # of records and key files

@@ -1,12 +1,11 @@
 """Section 11, "Recipients and identities": the text forms of public and private keys."""
 
-import base64
 import hashlib
-import re
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
 
+from . import base64url
 from .errors import Refused, require
 from .hpke import XWingPrivateKey
 
@@ -34,7 +33,7 @@ class Recipient:
     @property
     def text(self) -> str:
         checked = self.public + hashlib.sha256(self.public).digest()[:CHECK]
-        return RECIPIENT + base64.urlsafe_b64encode(checked).decode().rstrip("=")
+        return RECIPIENT + base64url.encode(checked)
 
 
 class Identity:
@@ -62,10 +61,7 @@ def _decode(text: str, beginning: str, size: int) -> bytes:
 
     text = text.strip(WHITE_SPACE)
     check(text.startswith(beginning), f"it does not begin with {beginning}")
-    letters = text.removeprefix(beginning)
-    check(re.fullmatch(r"[A-Za-z0-9_-]*", letters) is not None and len(letters) % 4 != 1, "not base64url")
-    data = base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4))
-    check(base64.urlsafe_b64encode(data).decode().rstrip("=") == letters, "left-over bits")
+    data = base64url.decode(text.removeprefix(beginning), "recipient-malformed")
     check(len(data) == size + CHECK, "another length")
     key, check_bytes = data[:size], data[size:]
     check(hashlib.sha256(key).digest()[:CHECK] == check_bytes, "a typing error")

@@ -1,12 +1,18 @@
-"""Section 13: what is to be done with a vector of each kind. Each function gives what `expect` must hold, or refuses."""
+"""Section 13: what is to be done with a vector of each kind.
+
+Each function gives what must come out, or refuses. Cases of tokens and indexes are written as docs/tokens.md says.
+"""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .blob import open_blob
 from .document import read_document
+from .errors import Refused
 from .identities import Recipient, read_identity, read_recipient
 from .keys import Context, KnownSecrets, secret_id, subsecret
 from .layout import HEADER
@@ -16,6 +22,7 @@ from .ranges import range_by_header, range_by_trailer
 from .records import open_record, parse_record
 from .run import derive
 from .source import Source
+from .tokens import equality_index, field_id, open_token, seal_token
 
 Case = dict[str, Any]
 unhex = bytes.fromhex
@@ -83,6 +90,19 @@ def _protected(case: Case, _: Path) -> Case:
     return {"secret": open_protected(unhex(case["file"]), unhex(case["passphrase"]), case["kind-expected"]).hex()}
 
 
+def _token(case: Case, _: Path) -> Case:
+    secret, context = unhex(case["secret"]), _spelt_context(case)
+    token = open_token(case["token"], KnownSecrets([secret], context))
+    sealed = seal_token(secret, context, case["field"], unhex(case["salt"]), token.plaintext)
+    return {"field": token.field.hex(), "plaintext": token.plaintext.hex(), "sealed again": sealed}
+
+
+def _index(case: Case, _: Path) -> Case:
+    folded = {"exact": False, "folded": True}[case["normal"]]
+    index = equality_index(unhex(case["secret"]), _spelt_context(case), case["field"], case["value"], folded)
+    return {"index": index}
+
+
 KINDS: dict[str, Callable[[Case, Path], Case]] = {
     "object": _object,
     "range": _range,
@@ -93,7 +113,49 @@ KINDS: dict[str, Callable[[Case, Path], Case]] = {
     "identity": _identity,
     "recipient": _recipient,
     "protected": _protected,
+    "token": _token,
+    "index": _index,
 }
+
+
+@dataclass(frozen=True)
+class Vector:
+    kind: str
+    about: str
+    expect: Case
+    case: Case
+    folder: Path
+
+    def outcome(self) -> Case:
+        try:
+            return KINDS[self.kind](self.case, self.folder)
+        except Refused as refused:
+            return {"error": refused.name}
+
+
+def load(path: Path) -> Vector:
+    """Fails where a member is missing or the kind is unknown."""
+    case = json.loads(path.read_text(encoding="utf-8"))
+    kind = path.name.split("-")[0]
+    if kind not in KINDS:
+        raise ValueError(f"an unknown kind: {kind}")
+    if kind in ("token", "index"):
+        return Vector(kind, case["comment"], _expected_of_token(kind, case), case, path.parent)
+    if case["kind"] != kind:
+        raise ValueError(f"a {case['kind']} by the name of a {kind}")
+    return Vector(kind, case["about"], case["expect"], case, path.parent)
+
+
+def _expected_of_token(kind: str, case: Case) -> Case:
+    if kind == "index":
+        return {"index": case["index"]}
+    if case["expect"] != "opens":
+        return {"error": case["expect"]}
+    return {"field": field_id(case["field"]).hex(), "plaintext": case["plaintext"], "sealed again": case["token"]}
+
+
+def _spelt_context(case: Case) -> Context:
+    return Context(case["tenant"], case["service"], case["namespace"])
 
 
 def _epochs(case: Case) -> KnownSecrets:
