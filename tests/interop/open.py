@@ -33,6 +33,8 @@ def main() -> int:
     try:
         identity = read_protected_identity(given.identity, given.passphrase_file)
         keyring = find_keyring(given, identity)
+        for record in keyring.left_out:
+            print(f"left out: {record}", file=sys.stderr)
         with given.file.open("rb") as file, output(given.out) as out:
             for piece in ObjectReader(Source(file), keyring.epochs()):
                 out.write(piece)

@@ -23,11 +23,9 @@ def read_directory(folder: Path) -> Files:
 
 
 def read_records(path: Path) -> Files:
-    """A directory of records, or one record under any name."""
-    if path.is_dir():
-        return {f"records/{file.name}": file.read_bytes() for file in path.glob("*.record")}
-    data = path.read_bytes()
-    return {record_name(parse_record(data).id): data}
+    """A directory of records, or one record."""
+    found = path.glob("*.record") if path.is_dir() else [path]
+    return {f"records/{file.name}": file.read_bytes() for file in found}
 
 
 def read_bundle(data: bytes) -> Files:
@@ -57,9 +55,20 @@ class Keyring:
 
     def __init__(self, files: Files, identity: Identity, signed: bool = True) -> None:
         """Where not `signed`, the writers are not known, and signatures go unchecked."""
-        self._files = files
         self._identity = identity
         self._writers = [_read_writer(files[name]) for name in files if name.startswith("writers/")] if signed else None
+        self._records: list[Record] = []
+        self.left_out: list[str] = []
+        for name in files:
+            if name.startswith("records/"):
+                self._add(name, files[name])
+
+    def _add(self, name: str, data: bytes) -> None:
+        # a record is known by its core, whatever its file is called; what doesn't decode is no record
+        try:
+            self._records.append(parse_record(data))
+        except Refused as refused:
+            self.left_out.append(f"{name}: {refused}")
 
     def epochs(self) -> "KeyringEpochs":
         """For opening one object."""
@@ -67,23 +76,15 @@ class Keyring:
 
     def open(self, short_id: bytes, context: Context | None) -> Epoch:
         """The context is that of the epoch's record, which must be `context` where one is known."""
-        record = self._record(short_id)
-        try:
-            return Epoch(open_record(record, self._identity, self._writers, context), record.context)
-        except Refused as refused:
-            raise Refused("key-unavailable", f"{short_id.hex()}: {refused}") from refused
-
-    def _record(self, short_id: bytes) -> Record:
-        named = f"records/{short_id.hex()}"
-        name = next((name for name in self._files if name.startswith(named)), None)
-        if name is None:
-            raise Refused("unknown-epoch", f"no record of the epoch {short_id.hex()}")
-        try:
-            record = parse_record(self._files[name])
-        except Refused as refused:
-            raise Refused("key-unavailable", f"{name}: {refused}") from refused
-        require(name == record_name(record.id), "key-unavailable", f"{name} is the record of {record.id.hex()}")
-        return record
+        refusal = Refused("unknown-epoch", f"no record of the epoch {short_id.hex()}")
+        for record in self._records:
+            if not record.id.startswith(short_id):
+                continue
+            try:
+                return Epoch(open_record(record, self._identity, self._writers, context), record.context)
+            except Refused as refused:  # perhaps another copy of it opens
+                refusal = Refused("key-unavailable", f"{short_id.hex()}: {refused}")
+        raise refusal
 
 
 class KeyringEpochs:
@@ -97,10 +98,6 @@ class KeyringEpochs:
         epoch = self._keyring.open(short_id, self._context)
         self._context = epoch.context
         return epoch
-
-
-def record_name(id: bytes) -> str:
-    return f"records/{id.hex()}.record"
 
 
 def _read_writer(text: bytes) -> bytes:
