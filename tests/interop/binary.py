@@ -1,17 +1,22 @@
-"""Opens what the gateway's own binary sealed, and refuses damaged objects with the class that the binary gives."""
+"""Opens what the gateway's own binary sealed, refuses damaged objects with the class that the binary gives, and seals for it."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from open import read_protected_identity
 from sceau_format.errors import Refused
 from sceau_format.keyring import Keyring, read_directory
+from sceau_format.keys import SECRET, Context, Epoch, secret_id
 from sceau_format.objects import ObjectReader, find_trailer
 from sceau_format.ranges import range_by_trailer
+from sceau_format.sealing import Piece, seal_object, seal_record
 from sceau_format.source import Source
 
 OPEN = Path(__file__).with_name("open.py")
@@ -32,6 +37,7 @@ def results(binary: Path) -> Iterator[Result]:
         yield "sealed-ranges", work.opens_ranges(327681)
         for size in DAMAGED_SIZES:
             yield from work.agrees_about_damage(size)
+        yield from work.seals_for_it()
 
 
 class Workshop:
@@ -105,6 +111,40 @@ class Workshop:
             ours = class_of(data, keyring)
             agreed = ours == theirs.get(name) and ours is not None
             yield f"sealed-{size}-{name}", None if agreed else f"{ours} here, {theirs.get(name)} there"
+
+    def seals_for_it(self) -> Iterator[Result]:
+        """Objects of shapes that `sceau seal` does not make, under records that are made here too."""
+        context = Context("min-interieur", "s3", "dossiers")
+        first, second = (Epoch(os.urandom(SECRET), context) for _ in range(2))
+        self._enroll([first, second])
+        part = plaintext(327680)
+        shapes = {
+            "whole": [Piece(first, plaintext(65537))],
+            "unknown-length": [Piece(first, plaintext(65536), length_known=False)],
+            "empty-part": [Piece(first, b"", part=1)],
+            "parts": [Piece(first, part, 1), Piece(second, part, 2), Piece(first, b"bonjour", 9)],
+            "empty-part-first": [Piece(first, b"", 1), Piece(first, part * 2, 2), Piece(second, part, 10000)],
+        }
+        for name, pieces in shapes.items():
+            sealed, out = self._folder / f"here-{name}", self._folder / f"there-{name}"
+            sealed.write_bytes(seal_object(pieces, second))
+            fault = None
+            try:
+                self._run("open", sealed, "--out", out, *self._key_options)
+                if out.read_bytes() != b"".join(piece.plaintext for piece in pieces):
+                    fault = "another plaintext came out"
+            except RuntimeError as error:
+                fault = str(error)
+            yield f"sealed-here-{name}", fault
+
+    def _enroll(self, epochs: list[Epoch]) -> None:
+        """Another writer, and its records of these epochs, come into the key directory."""
+        writer = Ed25519PrivateKey.generate()
+        (self._keys / "writers" / "second.pub").write_text(writer.public_key().public_bytes_raw().hex() + "\n")
+        recipient = read_protected_identity(self._identity, self._passphrase).recipient
+        for epoch in epochs:
+            record = seal_record(epoch.secret, epoch.context, writer, [recipient])
+            (self._keys / "records" / f"{secret_id(epoch.secret).hex()}.record").write_bytes(record)
 
     def _classes(self, files: Iterable[Path]) -> dict[str, str]:
         command = [self._binary, "open", "--verify", "--json", *files, *self._key_options]

@@ -6,13 +6,14 @@ Written out, because cryptography's own module `hpke` refuses an all-zero X25519
 import hashlib
 import hmac
 
-from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-from .primitives import expand, open_sealed
+from .primitives import expand, open_sealed, seal
 
 SUITE_ID = b"HPKE" + bytes.fromhex("647a 0002 0002")
 MODE_BASE = b"\x00"
+EK_M = 1184
 CT_M = 1088
 ENC = CT_M + 32
 XWING_LABEL = bytes.fromhex("5c2e2f2f5e5c")
@@ -33,18 +34,40 @@ class XWingPrivateKey:
             ss_x = self._x25519.exchange(X25519PublicKey.from_public_bytes(ct_x))
         except ValueError:  # this is how cryptography tells of an all-zero result
             ss_x = bytes(32)
-        return hashlib.sha3_256(ss_m + ss_x + ct_x + self._pk_x + XWING_LABEL).digest()
+        return _combine(ss_m, ss_x, ct_x, self._pk_x)
+
+
+def encapsulate(public: bytes) -> tuple[bytes, bytes]:
+    """A shared secret and its `enc`."""
+    ek_m, pk_x = public[:EK_M], public[EK_M:]
+    ss_m, ct_m = MLKEM768PublicKey.from_public_bytes(ek_m).encapsulate()
+    ephemeral = X25519PrivateKey.generate()
+    ss_x, ct_x = ephemeral.exchange(X25519PublicKey.from_public_bytes(pk_x)), ephemeral.public_key().public_bytes_raw()
+    return _combine(ss_m, ss_x, ct_x, pk_x), ct_m + ct_x
 
 
 def open_single(enc: bytes, ciphertext: bytes, key: XWingPrivateKey, info: bytes, refusal: str) -> bytes:
     """The single shot of RFC 9180, section 6.1, with empty associated data."""
-    shared_secret = key.decapsulate(enc)
-    # KeySchedule of section 5.1, the pre-shared key and its id being empty
+    aead_key, nonce = _key_schedule(key.decapsulate(enc), info)
+    return open_sealed(aead_key, nonce, b"", ciphertext, refusal)
+
+
+def seal_single(public: bytes, info: bytes, plaintext: bytes) -> bytes:
+    """enc | ct"""
+    shared_secret, enc = encapsulate(public)
+    aead_key, nonce = _key_schedule(shared_secret, info)
+    return enc + seal(aead_key, nonce, b"", plaintext)
+
+
+def _combine(ss_m: bytes, ss_x: bytes, ct_x: bytes, pk_x: bytes) -> bytes:
+    return hashlib.sha3_256(ss_m + ss_x + ct_x + pk_x + XWING_LABEL).digest()
+
+
+def _key_schedule(shared_secret: bytes, info: bytes) -> tuple[bytes, bytes]:
+    """Section 5.1, the pre-shared key and its id being empty: the key, and the nonce of the sequence number 0."""
     context = MODE_BASE + _labeled_extract(b"", b"psk_id_hash", b"") + _labeled_extract(b"", b"info_hash", info)
     secret = _labeled_extract(shared_secret, b"secret", b"")
-    aead_key = _labeled_expand(secret, b"key", context, 32)
-    base_nonce = _labeled_expand(secret, b"base_nonce", context, 12)  # of the sequence number 0
-    return open_sealed(aead_key, base_nonce, b"", ciphertext, refusal)
+    return _labeled_expand(secret, b"key", context, 32), _labeled_expand(secret, b"base_nonce", context, 12)
 
 
 def _labeled_extract(salt: bytes, label: bytes, ikm: bytes) -> bytes:

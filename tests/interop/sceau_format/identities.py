@@ -7,12 +7,11 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
 
 from . import base64url
 from .errors import Refused, require
-from .hpke import XWingPrivateKey
+from .hpke import EK_M, XWingPrivateKey
 
 RECIPIENT = "sceau-recipient-1-"
 IDENTITY = "SCEAU-IDENTITY-1-"
 PK = 1216
-EK_M = 1184
 SK = 32
 CHECK = 4
 
