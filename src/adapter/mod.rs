@@ -4,6 +4,7 @@
 //! The stages run in a fixed order, driven by `proxy`: `classify` (unknown is refused), `verify` (the client's own
 //! signature), the policy's verdict, `perform`. `refuse` words an error in the protocol's own form.
 
+pub mod http;
 mod opening;
 mod range;
 pub mod s3;
@@ -13,9 +14,9 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use ::http::{Response, request};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Response, request};
 
 use crate::body::{Plain, Released};
 use crate::error::Refusal;
@@ -50,7 +51,7 @@ pub struct Exchange {
 #[derive(Debug, Clone, Copy)]
 pub struct RefusedRequest<'a> {
     pub request_id: RequestId,
-    pub method: &'a http::Method,
+    pub method: &'a ::http::Method,
     /// The raw path, without the query.
     pub path: &'a str,
 }
@@ -92,6 +93,6 @@ pub trait Adapter: Send + Sync {
 pub(crate) fn authority(head: &request::Parts) -> Option<&str> {
     match head.uri.authority() {
         Some(authority) => Some(authority.as_str()),
-        None => head.headers.get(http::header::HOST)?.to_str().ok(),
+        None => head.headers.get(::http::header::HOST)?.to_str().ok(),
     }
 }

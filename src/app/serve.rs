@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinHandle;
 
 use super::sessions::Sessions;
+use crate::adapter::Adapter;
 use crate::adapter::s3::S3;
 use crate::adapter::webdav::WebDav;
-use crate::config::{Certificate, Gateway, Limits, Listener, Service};
+use crate::config::{Certificate, Gateway, Kind, Limits, Listener, Service};
 use crate::keyring::{KeyError, Keyring};
 use crate::net::{
     Certificates, ClientTls, Edge, EdgeBounds, IssueError, LocalCa, Opened, Pair, Provider,
@@ -206,12 +207,8 @@ impl Presented {
         let hosts = services
             .iter()
             .flat_map(|service| {
-                let wide = service.s3.virtual_host;
-                service
-                    .s3
-                    .hosts
-                    .iter()
-                    .map(move |host| (host.clone(), wide))
+                let wide = service.kind.serves_below();
+                service.hosts.iter().map(move |host| (host.clone(), wide))
             })
             .collect();
         Self { hosts, files, ca }
@@ -270,8 +267,8 @@ fn site(
     let spool = Arc::new(Spool::open(&kept.settings)?);
     let mut routes = Routes::default();
     for service in services {
-        let hosts = service.s3.hosts.clone();
-        let wide = service.s3.virtual_host;
+        let hosts = service.hosts.clone();
+        let wide = service.kind.serves_below();
         let served = Arc::new(serve(service, keyring, kept)?);
         for host in &hosts {
             routes.add(host, wide, &served)?;
@@ -290,35 +287,40 @@ fn serve(
     keyring: &Arc<Keyring>,
     kept: &Kept,
 ) -> Result<crate::proxy::Service, StartError> {
-    let context = service.s3.context.clone();
-    let name: Arc<str> = service.s3.name.as_str().into();
-    let (_, index) = keyring.service(&context)?;
-    let sessions = Arc::new(Sessions::new(keyring.clone(), context.clone()));
-    let vault = Vault::new(kept.rows.clone(), &index, sessions)?;
+    let context = service.kind.context().clone();
+    let (_, secret) = keyring.service(&context)?;
     let transport = service.transport;
     let tls = match transport.endpoint.tls {
         true => Some(ClientTls::new(transport.pinned.as_deref())?),
         false => None,
     };
-    let provider = Provider::new(ProviderSettings {
+    let provider = Arc::new(Provider::new(ProviderSettings {
         host: transport.endpoint.host,
         port: transport.endpoint.port,
         tls,
         connect_timeout: transport.connect_timeout,
         response_timeout: transport.response_timeout,
-    });
-    let adapter = S3::new(
-        service.s3,
-        service.policy.clone(),
-        keyring.epochs(context),
-        vault,
-        Spool::open(&kept.settings)?,
-        Arc::new(provider),
-        SaltSource::new(os_random)?,
-    );
+    }));
+    let epochs = keyring.epochs(context.clone());
+    let salts = SaltSource::new(os_random)?;
+    let adapter: Arc<dyn Adapter> = match service.kind {
+        Kind::S3(settings) => {
+            let sessions = Arc::new(Sessions::new(keyring.clone(), context));
+            let vault = Vault::new(kept.rows.clone(), &secret, sessions)?;
+            let spool = Spool::open(&kept.settings)?;
+            let policy = service.policy.clone();
+            Arc::new(S3::new(
+                settings, policy, epochs, vault, spool, provider, salts,
+            ))
+        }
+        Kind::WebDav(settings) => {
+            let policy = service.policy.clone();
+            Arc::new(WebDav::new(settings, policy, epochs, provider, salts))
+        }
+    };
     Ok(crate::proxy::Service {
-        name,
-        adapter: Arc::new(adapter),
+        name: service.name.as_str().into(),
+        adapter,
         policy: service.policy,
     })
 }

@@ -10,6 +10,7 @@ mod cleared;
 mod open;
 mod released;
 mod rewrite;
+mod scan;
 mod seal;
 mod tail;
 
@@ -27,6 +28,7 @@ pub use cleared::{Cleared, Outbound, Plain};
 pub use open::OpenBody;
 pub use released::{Released, Sealed};
 pub use rewrite::Rewrite;
+pub use scan::ScanBody;
 pub use seal::{SealBody, SealPlan, Tail};
 pub use tail::SealedTail;
 

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Empty, Full};
 
 use super::cleared::collect;
 use super::rewrite::{Rewrite, RewriteBody};
-use super::{Chunks, Fault, FaultSlot, OpenBody};
+use super::{Chunks, Fault, FaultSlot, OpenBody, ScanBody};
 use crate::error::Refusal;
 use crate::policy::RelayPermit;
 
@@ -91,6 +91,11 @@ pub struct Released(Chunks);
 impl Released {
     /// Plaintext, each byte authenticated before it is given out.
     pub fn opened(body: OpenBody) -> Self {
+        Self(Box::pin(body))
+    }
+
+    /// A text of the provider's whose tokens are opened. What stands around them is the provider's word.
+    pub fn scanned(body: ScanBody) -> Self {
         Self(Box::pin(body))
     }
 

@@ -12,6 +12,7 @@ pub use super::value::Endpoint;
 use crate::adapter::{s3, webdav};
 use crate::keyring;
 use crate::policy::Policy;
+use crate::seal::Context;
 use crate::secret::SecretBytes;
 use crate::state;
 
@@ -98,6 +99,24 @@ pub struct Service {
 pub enum Kind {
     S3(s3::settings::Settings),
     WebDav(webdav::settings::Settings),
+}
+
+impl Kind {
+    /// Tenant, service and namespace, bound in every key.
+    pub fn context(&self) -> &Context {
+        match self {
+            Self::S3(settings) => &settings.context,
+            Self::WebDav(settings) => &settings.context,
+        }
+    }
+
+    /// Whether every name below a host is served too.
+    pub fn serves_below(&self) -> bool {
+        match self {
+            Self::S3(settings) => settings.virtual_host,
+            Self::WebDav(_) => false,
+        }
+    }
 }
 
 /// How the provider is reached.

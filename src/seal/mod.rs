@@ -9,6 +9,8 @@ pub mod layout;
 pub mod object;
 pub mod range;
 pub mod run;
+pub mod scan;
+pub mod token;
 pub mod trailer;
 
 use std::fmt;
@@ -131,6 +133,8 @@ pub enum SealError {
 pub enum OpenError {
     #[error("not a sealed object")]
     NotSealed,
+    #[error("the checksum does not match")]
+    Checksum,
     #[error("unknown version or suite")]
     Suite,
     #[error("malformed header")]
@@ -160,6 +164,7 @@ impl OpenError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::NotSealed => "not-sealed",
+            Self::Checksum => "checksum",
             Self::Suite => "suite",
             Self::Header => "header",
             Self::Commitment => "commitment",
