@@ -19,6 +19,7 @@ use crate::net::{
 };
 use crate::proxy::{Bounds, Duplicate, Proxy, Routes, Site};
 use crate::seal::aead::{SelfTestError, hardware_aes, self_test};
+use crate::seal::name::NameKey;
 use crate::seal::{EntropyError, SaltSource};
 use crate::state::{self, Spool, SqliteState, State, StateError, Vault};
 
@@ -315,7 +316,10 @@ fn serve(
         }
         Kind::WebDav(settings) => {
             let policy = service.policy.clone();
-            Arc::new(WebDav::new(settings, policy, epochs, provider, salts))
+            let names = NameKey::new(&secret, &context);
+            Arc::new(WebDav::new(
+                settings, policy, names, epochs, provider, salts,
+            ))
         }
     };
     Ok(crate::proxy::Service {

@@ -255,6 +255,10 @@ fn request_line(line: &[u8]) -> Result<(), &'static str> {
     if method.is_empty() || !method.iter().all(|b| is_token(*b)) || target.is_empty() {
         return Err("The request line is malformed.");
     }
+    // parsers drop it silently: `DELETE /a#b` would delete `/a`
+    if target.contains(&b'#') {
+        return Err("The target has a fragment.");
+    }
     match version {
         b"HTTP/1.1" => Ok(()),
         _ => Err("Only HTTP/1.1 and HTTP/2 are spoken."),
@@ -358,6 +362,7 @@ mod tests {
             "GET / HTTP/1.1 \r\n\r\n",
             "\r\nGET / HTTP/1.1\r\n\r\n",
             "GET /\r\n\r\n",
+            "DELETE /a#b HTTP/1.1\r\n\r\n",
             "PUT / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
             "PUT / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n",
             "PUT / HTTP/1.1\r\nContent-Length: +1\r\n\r\n",

@@ -12,6 +12,7 @@ use sceau::adapter::{Adapter, Exchange};
 use sceau::body::{Fault, Plain};
 use sceau::error::Refusal;
 use sceau::policy::Policy;
+use sceau::seal::name::NameKey;
 use sceau::seal::{
     Context, EpochKeys, EpochSecret, EpochShort, Epochs, KeyLookup, LookupError, SaltSource,
 };
@@ -84,6 +85,7 @@ pub fn settings() -> Settings {
         max_put: 1 << 40,
         unknown_length: UnknownLength::Stream,
         preconditions: Preconditions::Gateway,
+        names_below: None,
     }
 }
 
@@ -99,9 +101,11 @@ impl Gate {
             bytes.fill(5);
             Ok(())
         };
+        let context = settings.context.clone();
         let adapter = WebDav::new(
             settings,
             policy.clone(),
+            NameKey::new(&Secret::from_slice(&[9; 48]).unwrap(), &context),
             epochs(),
             provider.clone(),
             SaltSource::new(random).unwrap(),

@@ -2,6 +2,7 @@
 
 mod gate;
 mod listings;
+mod names;
 mod provider;
 mod reads;
 mod refusals;

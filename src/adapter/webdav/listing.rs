@@ -23,6 +23,8 @@ enum Kind {
     Href,
     /// A length in sealed bytes.
     Length,
+    /// A name by itself.
+    Name,
     /// Digests of the sealed bytes, or URLs that lead past the gateway.
     Dropped,
     Other,
@@ -33,6 +35,7 @@ fn kind(namespace: Namespace, name: &str) -> Kind {
         (Namespace::Dav, "response") => Kind::Response,
         (Namespace::Dav, "href") => Kind::Href,
         (Namespace::Dav, "getcontentlength") | (Namespace::Owncloud, "size") => Kind::Length,
+        (Namespace::Dav, "displayname") => Kind::Name,
         (Namespace::Owncloud, "checksums" | "checksum" | "downloadURL") => Kind::Dropped,
         _ => Kind::Other,
     }
@@ -152,7 +155,7 @@ impl State {
         }
         self.pass(raw, out)?;
         self.nest();
-        if matches!(kind, Kind::Href | Kind::Length)
+        if matches!(kind, Kind::Href | Kind::Length | Kind::Name)
             && self.held.is_none()
             && self.dropped.is_none()
         {
@@ -232,6 +235,9 @@ impl State {
             let plain = text.parse().ok().and_then(layout::plain_len);
             return Ok(plain.filter(|_| !self.collection).map(|n| n.to_string()));
         }
+        if held.kind == Kind::Name {
+            return Ok(self.links.name(text).map(|name| escape(name).into_owned()));
+        }
         let parent = self.open.parent();
         let own = parent == Some(Kind::Response);
         if own {
@@ -260,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_hundred_thousand_entries_in_constant_memory() {
-        let links = Links::new("https", "gate.example", true, "dav.example");
+        let links = Links::new("gate.example", true, "dav.example", None);
         let mut listing = Listing::new(Arc::new(links));
         let mut out = BytesMut::new();
         listing

@@ -12,6 +12,7 @@ mod listing;
 mod lock;
 mod markup;
 mod names;
+mod naming;
 mod precondition;
 mod read;
 pub mod settings;
@@ -29,12 +30,15 @@ use bytes::Bytes;
 use http::{Response, request};
 
 use self::links::Links;
+use self::naming::Naming;
 use self::settings::Settings;
 use self::table::{Row, Verb};
+use self::upstream::DESTINATION;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Plain, Released, Upstream};
 use crate::error::{INTERNAL, KEY_UNAVAILABLE, OPERATION_DENIED, PROTOCOL, Refusal};
 use crate::policy::{Policy, RelayPermit, Verdict};
+use crate::seal::name::NameKey;
 use crate::seal::{Context, EntropyError, EpochKeys, Epochs, KeyLookup, LookupError, SaltSource};
 
 /// One WebDAV service.
@@ -46,6 +50,7 @@ pub struct WebDav {
     context: Arc<Context>,
     upstream: Arc<dyn Upstream>,
     salts: SaltSource,
+    naming: Option<Arc<Naming>>,
 }
 
 /// One request, as the handlers see it.
@@ -61,11 +66,14 @@ impl WebDav {
     pub fn new(
         settings: Settings,
         policy: Policy,
+        names: NameKey,
         epochs: Arc<dyn Epochs>,
         upstream: Arc<dyn Upstream>,
         salts: SaltSource,
     ) -> Self {
+        let below = settings.names_below.as_deref();
         Self {
+            naming: below.map(|below| Arc::new(Naming::new(names, below))),
             policy,
             lookup: epochs.clone(),
             epochs,
@@ -164,17 +172,19 @@ impl Adapter for WebDav {
             .ok_or_else(|| Refusal::new(&INTERNAL).message("An operation of another adapter."))?;
         let authority = super::authority(&head).unwrap_or_default();
         let upstream = &self.settings.upstream;
-        let scheme = head.uri.scheme_str().unwrap_or("https");
+        let links = Links::new(
+            authority,
+            upstream.tls,
+            &upstream.authority,
+            self.naming.clone(),
+        );
+        check_written(row.verb, &head, &links)?;
+        let path = links.path(head.uri.path())?;
         let call = Call {
             exchange,
             head: &head,
-            path: head.uri.path(),
-            links: Arc::new(Links::new(
-                scheme,
-                authority,
-                upstream.tls,
-                &upstream.authority,
-            )),
+            path: &path,
+            links: Arc::new(links),
         };
         match (verdict, row.verb) {
             (Verdict::Protect(_), Verb::Get) => self.get(&call).await,
@@ -188,6 +198,19 @@ impl Adapter for WebDav {
 
     fn refuse(&self, refusal: &Refusal, request: &RefusedRequest<'_>) -> Response<Bytes> {
         error::respond(refusal, request)
+    }
+}
+
+/// # Errors
+/// The request would make something where names must be sealed and are not.
+fn check_written(verb: Verb, head: &request::Parts, links: &Links) -> Result<(), Refusal> {
+    match verb {
+        Verb::Put | Verb::Mkcol | Verb::Lock => links.writable(head.uri.path()),
+        Verb::Copy | Verb::Move => match upstream::text(&head.headers, DESTINATION) {
+            Some(url) => links.writable(links.own_path(url)?),
+            None => Ok(()),
+        },
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an operator decides for a WebDAV service, parsed.
 
 use crate::seal::Context;
+use crate::seal::name::LONGEST;
 
 /// What becomes of a body whose length the client does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,19 @@ pub struct Settings {
     pub max_put: u64,
     pub unknown_length: UnknownLength,
     pub preconditions: Preconditions,
+    /// The path below which names are sealed; `*` stands for any component. `None`: names are clear.
+    pub names_below: Option<String>,
+}
+
+impl Settings {
+    /// What an operator is told of these settings' limits.
+    pub fn limits(&self) -> Option<String> {
+        let below = self.names_below.as_deref()?;
+        Some(format!(
+            "names below {below} are sealed: a name has at most {LONGEST} bytes of UTF-8, equal names are equal at \
+             the provider, and nothing is written elsewhere"
+        ))
+    }
 }
 
 #[derive(Debug)]

@@ -228,9 +228,9 @@ impl WebDav {
         }
         let mut headers = passed(&head.headers);
         if let Some(location) = head.headers.get(LOCATION) {
-            let mapped = location.to_str().map(|url| call.links.inward(url));
-            match mapped {
-                Ok(Inward::Mapped(url)) => put(&mut headers, LOCATION, &url),
+            let url = location.to_str().ok().filter(|url| !url.starts_with("//"));
+            match url.map(|url| call.links.inward(url)) {
+                Some(Inward::Mapped(url)) => put(&mut headers, LOCATION, &url),
                 // what was made here needs no address of another's
                 _ if status.is_success() => {}
                 _ => {

@@ -1,9 +1,9 @@
 //! `kind = "webdav"`.
 
+use toml::de::DeValue;
+
 use super::{Identity, Particulars, Rest, policy, transport};
-use crate::adapter::webdav::settings::{
-    Preconditions, Settings, UnknownLength, UpstreamSettings,
-};
+use crate::adapter::webdav::settings::{Preconditions, Settings, UnknownLength, UpstreamSettings};
 use crate::adapter::webdav::table::{GROUPS, LEGACY};
 use crate::config::files::Files;
 use crate::config::lowered::{Kind, Transport};
@@ -22,6 +22,9 @@ const PRECONDITIONS: &[(&str, Preconditions)] = &[
 /// What becomes of files that lie at the provider unsealed.
 const LEGACY_READ: &[(&str, bool)] = &[("refuse", false), ("read", true)];
 
+/// Whether names are sealed.
+const NAMES: &[(&str, bool)] = &[("clear", false), ("sealed", true)];
+
 /// The `[upstream]` table, and what of it belongs to the adapter.
 struct Upstream {
     transport: Transport,
@@ -36,6 +39,8 @@ pub(super) fn read(
     identity: Option<Identity>,
 ) -> Particulars {
     let legacy = root.or("legacy", "\"refuse\"", value::one_of(LEGACY_READ));
+    let names = root.or("names", "\"clear\"", value::one_of(NAMES));
+    let below = root.or("names_below", "\"/\"", path);
     let upstream = upstream(root.table("upstream"), files);
     let policy = policy(root.table("policy"), GROUPS);
     let rest = || {
@@ -55,6 +60,7 @@ pub(super) fn read(
                 max_put: upstream.max_put,
                 unknown_length: upstream.unknown_length,
                 preconditions: upstream.preconditions,
+                names_below: names?.then_some(below?),
             }),
             transport: upstream.transport,
         })
@@ -81,4 +87,16 @@ fn upstream(mut section: Section<'_, '_>, files: &Files) -> Option<Upstream> {
         unknown_length: unknown_length?,
         preconditions: preconditions?,
     })
+}
+
+/// A path such as `/remote.php/dav/files/*`.
+fn path(value: &DeValue<'_>) -> Result<String, String> {
+    const WHAT: &str = "a path such as \"/\" or \"/remote.php/dav/files/*\"";
+    let text = value::string(value)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~*".contains(c);
+    if text.starts_with('/') && text.chars().all(plain) && !text.contains("//") {
+        Ok(text)
+    } else {
+        Err(format!("expected {WHAT}"))
+    }
 }
