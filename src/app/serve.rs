@@ -317,8 +317,10 @@ fn serve(
         Kind::WebDav(settings) => {
             let policy = service.policy.clone();
             let names = NameKey::new(&secret, &context);
+            let sessions = Arc::new(Sessions::new(keyring.clone(), context));
+            let vault = Vault::new(kept.rows.clone(), &secret, sessions)?;
             Arc::new(WebDav::new(
-                settings, policy, names, epochs, provider, salts,
+                settings, policy, names, vault, epochs, provider, salts,
             ))
         }
     };

@@ -17,6 +17,7 @@ use sceau::seal::{
     Context, EpochKeys, EpochSecret, EpochShort, Epochs, KeyLookup, LookupError, SaltSource,
 };
 use sceau::secret::Secret;
+use sceau::state::{SessionId, SessionLookup, SqliteState, StateError, Vault};
 use sceau::telemetry::RequestId;
 
 use crate::provider::{Pieces, Provider};
@@ -39,6 +40,18 @@ impl Epochs for OneEpoch {
     }
 }
 
+struct OneSession;
+
+impl SessionLookup for OneSession {
+    fn current(&self) -> Result<(SessionId, Arc<Secret<48>>), StateError> {
+        Ok(([1; 16], self.by_id(&[1; 16])?))
+    }
+
+    fn by_id(&self, _: &SessionId) -> Result<Arc<Secret<48>>, StateError> {
+        Ok(Arc::new(Secret::from_slice(&[6; 48]).unwrap()))
+    }
+}
+
 pub fn epochs() -> Arc<OneEpoch> {
     let secret = Secret::from_slice(&[7; 48]).unwrap();
     Arc::new(OneEpoch(Arc::new(EpochSecret::new(secret).keys())))
@@ -48,6 +61,7 @@ pub struct Gate {
     pub provider: Arc<Provider>,
     pub adapter: WebDav,
     pub policy: Policy,
+    _state: tempfile::TempDir,
 }
 
 /// What a client is given.
@@ -86,6 +100,7 @@ pub fn settings() -> Settings {
         unknown_length: UnknownLength::Stream,
         preconditions: Preconditions::Gateway,
         names_below: None,
+        uploads_below: "/dav/uploads/*".into(),
     }
 }
 
@@ -102,10 +117,15 @@ impl Gate {
             Ok(())
         };
         let context = settings.context.clone();
+        let state = tempfile::tempdir().unwrap();
+        let rows = Arc::new(SqliteState::open(state.path()).unwrap());
+        let index = Secret::from_slice(&[8; 48]).unwrap();
+        let vault = Vault::new(rows, &index, Arc::new(OneSession)).unwrap();
         let adapter = WebDav::new(
             settings,
             policy.clone(),
             NameKey::new(&Secret::from_slice(&[9; 48]).unwrap(), &context),
+            vault,
             epochs(),
             provider.clone(),
             SaltSource::new(random).unwrap(),
@@ -114,6 +134,7 @@ impl Gate {
             provider,
             adapter,
             policy,
+            _state: state,
         }
     }
 

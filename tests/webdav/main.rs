@@ -6,4 +6,5 @@ mod names;
 mod provider;
 mod reads;
 mod refusals;
+mod uploads;
 mod writes;

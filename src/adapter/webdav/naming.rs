@@ -3,6 +3,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
+use super::pattern::Pattern;
 use crate::error::{OPERATION_DENIED, PROTOCOL, Refusal};
 use crate::seal::name::{LONGEST, NameKey};
 
@@ -16,16 +17,14 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 /// Where names are sealed, and with what.
 pub(super) struct Naming {
     key: NameKey,
-    /// Components of the path below which names are sealed; `*` stands for any one.
-    below: Vec<String>,
+    below: Pattern,
 }
 
 impl Naming {
     pub fn new(key: NameKey, below: &str) -> Self {
-        let components = below.split('/').filter(|part| !part.is_empty());
         Self {
             key,
-            below: components.map(str::to_owned).collect(),
+            below: Pattern::new(below),
         }
     }
 
@@ -69,27 +68,17 @@ impl Naming {
     /// # Errors
     /// The path lies where names are not sealed: nothing is written there.
     pub fn covers(&self, path: &str) -> Result<(), Refusal> {
-        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-        if parts.len() > self.below.len() && self.begins(parts.iter().copied()) {
-            return Ok(());
+        match self.below.behind(path) {
+            Some(parts) if !parts.is_empty() => Ok(()),
+            _ => Err(Refusal::new(&OPERATION_DENIED).message(format!(
+                "Names are sealed below {}, and nothing is written elsewhere.",
+                self.below
+            ))),
         }
-        Err(Refusal::new(&OPERATION_DENIED).message(format!(
-            "Names are sealed below /{}, and nothing is written elsewhere.",
-            self.below.join("/")
-        )))
-    }
-
-    fn begins<'p>(&self, parts: impl Iterator<Item = &'p str>) -> bool {
-        let mut parts = parts;
-        self.below.iter().all(|wanted| {
-            parts
-                .next()
-                .is_some_and(|part| wanted == "*" || wanted == part)
-        })
     }
 
     fn mapped<E>(&self, path: &str, map: impl Fn(&str) -> Result<String, E>) -> Result<String, E> {
-        if !self.begins(path.split('/').filter(|part| !part.is_empty())) {
+        if self.below.behind(path).is_none() {
             return Ok(path.to_owned());
         }
         let mut above = self.below.len();

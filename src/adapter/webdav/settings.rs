@@ -36,6 +36,8 @@ pub struct Settings {
     pub preconditions: Preconditions,
     /// The path below which names are sealed; `*` stands for any component. `None`: names are clear.
     pub names_below: Option<String>,
+    /// The path below which each collection is a chunked upload, as Nextcloud has them.
+    pub uploads_below: String,
 }
 
 impl Settings {

@@ -139,6 +139,12 @@ impl Ask {
         self
     }
 
+    /// Another resource than the client's.
+    #[must_use]
+    pub fn at(self, path: String) -> Self {
+        Self { path, ..self }
+    }
+
     /// Says that a document follows, where one does.
     #[must_use]
     pub fn xml(self, document: &[u8]) -> Self {
@@ -248,7 +254,7 @@ impl WebDav {
             return Err(provider_error(status, headers));
         }
         let body = if document {
-            Released::rewritten(body, Listing::new(Arc::clone(&call.links)))
+            Released::rewritten(body, Listing::new(Arc::clone(&call.links), call.lengths))
         } else {
             headers.remove(CONTENT_TYPE);
             Released::empty()

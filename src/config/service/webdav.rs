@@ -41,6 +41,7 @@ pub(super) fn read(
     let legacy = root.or("legacy", "\"refuse\"", value::one_of(LEGACY_READ));
     let names = root.or("names", "\"clear\"", value::one_of(NAMES));
     let below = root.or("names_below", "\"/\"", path);
+    let uploads = root.or("uploads_below", "\"/remote.php/dav/uploads/*\"", path);
     let upstream = upstream(root.table("upstream"), files);
     let policy = policy(root.table("policy"), GROUPS);
     let rest = || {
@@ -60,6 +61,7 @@ pub(super) fn read(
                 max_put: upstream.max_put,
                 unknown_length: upstream.unknown_length,
                 preconditions: upstream.preconditions,
+                uploads_below: uploads?,
                 names_below: names?.then_some(below?),
             }),
             transport: upstream.transport,
