@@ -14,7 +14,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ::http::{Response, request};
+use ::http::{HeaderMap, Response, Uri, request};
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -54,7 +54,14 @@ pub struct RefusedRequest<'a> {
     pub method: &'a ::http::Method,
     /// The raw path, without the query.
     pub path: &'a str,
+    /// What the client says that it reads.
+    pub accept: Option<&'a str>,
 }
+
+/// Who asked, where that became known only while the request was performed (a form's fields); in the answer's
+/// extensions, for the log.
+#[derive(Debug, Clone)]
+pub struct Principal(pub Arc<str>);
 
 #[async_trait]
 pub trait Adapter: Send + Sync {
@@ -90,9 +97,9 @@ pub trait Adapter: Send + Sync {
 }
 
 /// The host that a request names: HTTP/2's authority, or the `Host` field (`proxy` has checked that they agree).
-pub(crate) fn authority(head: &request::Parts) -> Option<&str> {
-    match head.uri.authority() {
+pub(crate) fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    match uri.authority() {
         Some(authority) => Some(authority.as_str()),
-        None => head.headers.get(::http::header::HOST)?.to_str().ok(),
+        None => headers.get(::http::header::HOST)?.to_str().ok(),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::outcome::Exit;
+use super::seconds;
 use crate::config::{self, Decision, Fault, Gateway};
 use crate::keyring::Keyring;
 
@@ -49,7 +50,10 @@ pub fn check(args: &CheckArgs) -> ExitCode {
             }
         }
     }
-    ExitCode::from(u8::from(outcome.is_err()))
+    match outcome {
+        Ok(_) => Exit::Done.into(),
+        Err(_) => Exit::Failed.into(),
+    }
 }
 
 fn examine(path: &Path) -> Result<Accepted, Vec<Fault>> {
@@ -92,12 +96,6 @@ fn line_of(decisions: &[Decision], key: &str) -> usize {
         .find(|decision| decision.key == key)
         .and_then(|decision| decision.line)
         .unwrap_or(1)
-}
-
-fn seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 fn print(accepted: &Accepted, effective: bool) {

@@ -1,6 +1,5 @@
 //! Composition of a running gateway: keys, state, services, listeners; and its replacement while it runs.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::sessions::Sessions;
 use crate::adapter::Adapter;
+use crate::adapter::http::Http;
 use crate::adapter::s3::S3;
 use crate::adapter::webdav::WebDav;
 use crate::config::{Certificate, Gateway, Kind, Limits, Listener, Service};
@@ -20,6 +20,7 @@ use crate::net::{
 use crate::proxy::{Bounds, Duplicate, Proxy, Routes, Site};
 use crate::seal::aead::{SelfTestError, hardware_aes, self_test};
 use crate::seal::name::NameKey;
+use crate::seal::token::Index;
 use crate::seal::{EntropyError, SaltSource};
 use crate::state::{self, Spool, SqliteState, State, StateError, Vault};
 
@@ -71,7 +72,8 @@ struct Kept {
 pub struct Running {
     proxy: Arc<Proxy>,
     edge: Arc<Edge>,
-    listening: Mutex<HashMap<Listener, Opened>>,
+    /// By the address that the configuration names.
+    listening: Mutex<Vec<(SocketAddr, Opened)>>,
     state: Kept,
     /// Certificates are renewed, and what has expired is swept, from what is in force.
     upkeep: Mutex<JoinHandle<()>>,
@@ -126,8 +128,8 @@ impl Running {
     /// Where the gateway listens.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let mut addresses: Vec<_> = lock(&self.listening)
-            .values()
-            .map(|opened| opened.address)
+            .iter()
+            .map(|(_, opened)| opened.address)
             .collect();
         addresses.sort();
         addresses
@@ -161,7 +163,12 @@ impl Running {
         *lock(&self.drain_timeout) = limits.drain_timeout;
         {
             let mut listening = lock(&self.listening);
-            listening.retain(|listener, _| listeners.contains(listener));
+            listening.retain(|(bind, opened)| {
+                let named = listeners.iter().find(|listener| listener.bind == *bind);
+                named
+                    .inspect(|listener| opened.allow_tls12(listener.tls12))
+                    .is_some()
+            });
             listening.extend(opened);
         }
         let upkeep = upkeep(presented, self.edge.clone(), self.state.rows.clone(), spool);
@@ -170,10 +177,11 @@ impl Running {
     }
 
     /// Opens those listeners that are not open yet.
-    async fn open(&self, listeners: &[Listener]) -> Result<HashMap<Listener, Opened>, StartError> {
-        let mut opened = HashMap::new();
+    async fn open(&self, listeners: &[Listener]) -> Result<Vec<(SocketAddr, Opened)>, StartError> {
+        let mut opened = Vec::new();
         for listener in listeners {
-            if lock(&self.listening).contains_key(listener) {
+            let stands = |(bind, _): &(SocketAddr, Opened)| *bind == listener.bind;
+            if lock(&self.listening).iter().any(stands) {
                 continue;
             }
             let bound = self.edge.open(listener.bind, listener.tls12).await;
@@ -181,7 +189,7 @@ impl Running {
                 address: listener.bind,
                 source,
             })?;
-            opened.insert(listener.clone(), bound);
+            opened.push((listener.bind, bound));
         }
         Ok(opened)
     }
@@ -322,6 +330,10 @@ fn serve(
             Arc::new(WebDav::new(
                 settings, policy, names, vault, epochs, provider, salts,
             ))
+        }
+        Kind::Http(settings) => {
+            let index = Index::new(&secret);
+            Arc::new(Http::new(settings, epochs, index, provider, salts))
         }
     };
     Ok(crate::proxy::Service {

@@ -6,7 +6,10 @@
 //! - [`Sealed`]: what the provider answers. Becomes a [`Released`] body only by opening, or by a permit.
 //! - [`Released`]: the only body that a client is given.
 
+mod assembled;
+mod checksummed;
 mod cleared;
+mod lasting;
 mod open;
 mod released;
 mod rewrite;
@@ -24,7 +27,9 @@ use bytes::Bytes;
 
 use crate::error::{Code, Refusal};
 
+pub use assembled::{Piece, Pieces};
 pub use cleared::{Cleared, Outbound, Plain};
+pub use lasting::{Work, within};
 pub use open::OpenBody;
 pub use released::{Released, Sealed};
 pub use rewrite::Rewrite;

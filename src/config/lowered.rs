@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::fault::Decision;
 pub use super::value::Endpoint;
-use crate::adapter::{s3, webdav};
+use crate::adapter::{http, s3, webdav};
 use crate::keyring;
 use crate::policy::Policy;
 use crate::seal::Context;
@@ -99,6 +99,7 @@ pub struct Service {
 pub enum Kind {
     S3(s3::settings::Settings),
     WebDav(webdav::settings::Settings),
+    Http(http::settings::Settings),
 }
 
 impl Kind {
@@ -107,13 +108,14 @@ impl Kind {
         match self {
             Self::S3(settings) => &settings.context,
             Self::WebDav(settings) => &settings.context,
+            Self::Http(settings) => &settings.context,
         }
     }
 
     /// What an operator is to know of the settings' limits.
     pub fn limits(&self) -> Option<String> {
         match self {
-            Self::S3(_) => None,
+            Self::S3(_) | Self::Http(_) => None,
             Self::WebDav(settings) => settings.limits(),
         }
     }
@@ -122,7 +124,7 @@ impl Kind {
     pub fn serves_below(&self) -> bool {
         match self {
             Self::S3(settings) => settings.virtual_host,
-            Self::WebDav(_) => false,
+            Self::WebDav(_) | Self::Http(_) => false,
         }
     }
 }

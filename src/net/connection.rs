@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::guarded::{Guarded, Times, Watch};
 use super::listener::EdgeBounds;
@@ -27,7 +27,7 @@ const BODY_BUFFER: usize = 256 * 1024;
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const SEND_BUFFER: usize = 128 * 1024;
-/// Resets of one kind after which an HTTP/2 connection is closed (rapid reset and its kin).
+/// Resets, of one kind that the library counts or of exchanges that had begun, after which an HTTP/2 connection is closed (rapid reset and its kin).
 const RESETS: usize = 64;
 
 /// Serves a connection until it ends, breaks, or has been drained.
@@ -52,6 +52,9 @@ pub(super) async fn serve<S>(
         proxy,
         watch,
         heads: AtomicUsize::new(0),
+        kept: AtomicUsize::new(0),
+        taken_back: AtomicUsize::new(0),
+        abused: Notify::new(),
         stalls: two.then(Stalls::default),
     });
     let serving = exchanges.clone();
@@ -71,8 +74,13 @@ pub(super) async fn serve<S>(
         tokio::select! {
             ended = connection.as_mut() => ended,
             () = drained(drain) => {
+                exchanges.watch.draining.store(true, Ordering::Relaxed);
                 connection.as_mut().graceful_shutdown();
                 connection.await
+            }
+            () = exchanges.abused.notified() => {
+                tracing::info!("a client takes back most of what it asks for; its connection is closed");
+                return;
             }
             () = exchanges.stalled(bounds.idle) => {
                 tracing::info!("a client reads too slowly; its connection is closed");
@@ -87,6 +95,7 @@ pub(super) async fn serve<S>(
         tokio::select! {
             ended = connection.as_mut() => ended,
             () = drained(drain) => {
+                exchanges.watch.draining.store(true, Ordering::Relaxed);
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -108,6 +117,10 @@ struct Exchanges {
     proxy: Arc<Proxy>,
     watch: Arc<Watch>,
     heads: AtomicUsize,
+    /// Exchanges that came to their end, and those that the client took back.
+    kept: AtomicUsize,
+    taken_back: AtomicUsize,
+    abused: Notify,
     /// HTTP/2 only: on HTTP/1.1 the connection itself notices a client that does not read.
     stalls: Option<Stalls>,
 }
@@ -118,13 +131,17 @@ impl Exchanges {
         request: Request<Incoming>,
     ) -> Result<Response<Watched>, Infallible> {
         self.watch.open.fetch_add(1, Ordering::Relaxed);
-        let open = Open(self.watch.clone());
+        let mut open = Open {
+            exchanges: self.clone(),
+            ended: false,
+        };
         let head = self.heads.fetch_add(1, Ordering::Relaxed);
         let response = self.proxy.serve(request, self.watch.fault(head)).await;
+        open.ended = response.body().is_end_stream();
         Ok(response.map(|answer| Watched {
             answer,
             stall: self.stalls.as_ref().map(Stalls::begin),
-            _open: open,
+            open,
         }))
     }
 
@@ -142,11 +159,24 @@ impl Exchanges {
     }
 }
 
-struct Open(Arc<Watch>);
+/// An exchange, from its head until its answer is handed out or nobody wants it any more.
+struct Open {
+    exchanges: Arc<Exchanges>,
+    ended: bool,
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        let exchanges = &self.exchanges;
+        exchanges.watch.open.fetch_sub(1, Ordering::Relaxed);
+        if self.ended {
+            exchanges.kept.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let taken_back = exchanges.taken_back.fetch_add(1, Ordering::Relaxed) + 1;
+        if taken_back > RESETS && taken_back > exchanges.kept.load(Ordering::Relaxed) {
+            exchanges.abused.notify_one();
+        }
     }
 }
 
@@ -204,7 +234,7 @@ fn millis(since: Instant) -> u64 {
 struct Watched {
     answer: Answer,
     stall: Option<Arc<Stall>>,
-    _open: Open,
+    open: Open,
 }
 
 impl Body for Watched {
@@ -221,6 +251,12 @@ impl Body for Watched {
             stall.handed.store(millis(stall.begun), Ordering::Relaxed);
             stall.waiting.store(handed, Ordering::Relaxed);
         }
+        // what fails on the gateway's side was not taken back by the client
+        self.open.ended = match &polled {
+            Poll::Ready(Some(Ok(_))) => self.answer.is_end_stream(),
+            Poll::Ready(_) => true,
+            Poll::Pending => false,
+        };
         polled
     }
 

@@ -6,6 +6,8 @@ use crate::proxy::HeadFault;
 
 /// Longest line that gives a chunk's size.
 const CHUNK_LINE: usize = 18;
+/// Fields of a head: as many as the parser behind takes.
+pub(super) const FIELDS: usize = 100;
 /// Trailers of a chunked body, all lines together. Their content is refused by nobody and used by nobody.
 const TRAILERS: usize = 8 * 1024;
 
@@ -45,6 +47,7 @@ pub(super) struct Framing {
     read: usize,
     limit: usize,
     first: bool,
+    fields: usize,
     length: Option<u64>,
     chunked: bool,
 }
@@ -58,6 +61,7 @@ impl Framing {
             read: 0,
             limit,
             first: true,
+            fields: 0,
             length: None,
             chunked: false,
         }
@@ -96,6 +100,9 @@ impl Framing {
                     let over = self.line.is_empty() && !self.first;
                     if let Err(why) = self.head_line() {
                         return Piece::Refused(HeadFault::Malformed(why));
+                    }
+                    if self.fields > FIELDS {
+                        return Piece::Refused(HeadFault::TooLarge);
                     }
                     self.line.clear();
                     if over {
@@ -142,6 +149,7 @@ impl Framing {
         if line.is_empty() {
             return Ok(());
         }
+        self.fields += 1;
         let colon = memchr::memchr(b':', line).ok_or("A field has no colon.")?;
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
         if name.is_empty() || !name.iter().all(|b| is_token(*b)) {
@@ -171,7 +179,7 @@ impl Framing {
             (false, 0) => Stage::Head,
             (false, length) => Stage::Body(length),
         };
-        self.read = 0;
+        (self.read, self.fields) = (0, 0);
         self.first = true;
     }
 
@@ -255,9 +263,10 @@ fn request_line(line: &[u8]) -> Result<(), &'static str> {
     if method.is_empty() || !method.iter().all(|b| is_token(*b)) || target.is_empty() {
         return Err("The request line is malformed.");
     }
-    // parsers drop it silently: `DELETE /a#b` would delete `/a`
-    if target.contains(&b'#') {
-        return Err("The target has a fragment.");
+    // a fragment or a backslash is dropped or turned round by parsers further on
+    let odd = |b: &u8| *b >= 0x7F || matches!(b, b'#' | b'\\');
+    if target.iter().any(odd) {
+        return Err("The target holds a character that must be encoded.");
     }
     match version {
         b"HTTP/1.1" => Ok(()),
@@ -362,7 +371,8 @@ mod tests {
             "GET / HTTP/1.1 \r\n\r\n",
             "\r\nGET / HTTP/1.1\r\n\r\n",
             "GET /\r\n\r\n",
-            "DELETE /a#b HTTP/1.1\r\n\r\n",
+            "GET /a#b HTTP/1.1\r\n\r\n",
+            "GET /a\\b HTTP/1.1\r\n\r\n",
             "PUT / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
             "PUT / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n",
             "PUT / HTTP/1.1\r\nContent-Length: +1\r\n\r\n",
@@ -376,6 +386,10 @@ mod tests {
         }
         let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(2000));
         check(&long, &["refused"]);
+        let fields = |n| format!("GET / HTTP/1.1\r\n{}\r\n", "X: a\r\n".repeat(n));
+        check(&fields(FIELDS), &["head"]);
+        check(&fields(FIELDS).repeat(2), &["head", "head"]);
+        check(&fields(FIELDS + 1), &["refused"]);
     }
 
     #[test]

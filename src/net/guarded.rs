@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -20,6 +20,12 @@ use crate::proxy::{HeadFault, Pace};
 /// Stands for a head that was refused.
 const REPLACEMENT: &[u8] = b"GET / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n";
 
+/// How long a connection without a request stays open when the gateway drains: a request may be on its way.
+const GRACE: Duration = Duration::from_secs(1);
+/// What is read and thrown away after a refusal, so that closing does not destroy the answer before the client has it.
+const LINGER_BYTES: usize = 256 * 1024;
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
 /// What a connection and the exchanges on it tell each other.
 #[derive(Default)]
 pub(super) struct Watch {
@@ -27,6 +33,8 @@ pub(super) struct Watch {
     refused: OnceLock<(usize, HeadFault)>,
     /// Exchanges that are not over.
     pub open: AtomicUsize,
+    /// No further request is waited for.
+    pub draining: AtomicBool,
 }
 
 impl Watch {
@@ -62,9 +70,18 @@ pub(super) struct Guarded<S> {
     watch: std::sync::Arc<Watch>,
     head_time: Duration,
     head_timer: Option<Pin<Box<Sleep>>>,
-    idle: Duration,
+    /// Without a request.
     silence: Pace,
+    /// Whether `silence` was last looked at while something was under way.
+    busy: bool,
+    draining: bool,
     writing: Pace,
+    linger: Option<Linger>,
+}
+
+struct Linger {
+    left: usize,
+    until: Pin<Box<Sleep>>,
 }
 
 impl<S> Guarded<S> {
@@ -86,9 +103,11 @@ impl<S> Guarded<S> {
             watch,
             head_time: times.head,
             head_timer: None,
-            idle: times.idle,
             silence: Pace::new(times.idle, 0),
+            busy: false,
+            draining: false,
             writing: Pace::new(times.idle, times.minimum_rate),
+            linger: None,
         }
     }
 
@@ -168,13 +187,24 @@ impl<S> Guarded<S> {
             self.refuse(HeadFault::TooSlow);
             return Poll::Ready(());
         }
-        let between = self.framing.as_ref().is_none_or(Framing::between);
-        if !between || self.watch.open.load(Ordering::Relaxed) > 0 {
-            self.silence = Pace::new(self.idle, 0);
-            return Poll::Pending;
+        if self.watch.draining.load(Ordering::Relaxed) && !self.draining {
+            self.draining = true;
+            self.silence = Pace::new(GRACE, 0);
         }
-        ready!(self.silence.poll_wait(cx));
-        Poll::Ready(())
+        loop {
+            let between = self.framing.as_ref().is_none_or(Framing::between);
+            let busy = !between || self.watch.open.load(Ordering::Relaxed) > 0;
+            if busy != self.busy {
+                self.busy = busy;
+                let _ = self.silence.moved(0);
+            }
+            // while busy too: nobody says when the last exchange is over
+            ready!(self.silence.poll_wait(cx));
+            if !busy {
+                return Poll::Ready(());
+            }
+            let _ = self.silence.moved(0);
+        }
     }
 }
 
@@ -238,7 +268,7 @@ impl<S> Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -267,8 +297,36 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.paced(cx, shut, |()| 0)
+        if self.linger.is_none() {
+            let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(self.paced(cx, shut, |()| 0))?;
+        }
+        self.poll_linger(cx).map(Ok)
+    }
+}
+
+impl<S: AsyncRead + Unpin> Guarded<S> {
+    /// Reads on after a refusal, within bounds, until the client closes too.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let amid = self.framing.as_ref().is_some_and(|f| !f.between());
+        if !self.refused && !amid {
+            return Poll::Ready(());
+        }
+        let linger = self.linger.get_or_insert_with(|| Linger {
+            left: LINGER_BYTES,
+            until: Box::pin(sleep(LINGER_TIME)),
+        });
+        let mut space = [0; 4096];
+        while linger.left > 0 && linger.until.as_mut().poll(cx).is_pending() {
+            let mut buf = ReadBuf::new(&mut space);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {
+                    linger.left = linger.left.saturating_sub(buf.filled().len());
+                }
+                _ => break,
+            }
+        }
+        Poll::Ready(())
     }
 }
 

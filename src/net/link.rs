@@ -2,7 +2,6 @@
 //! the thread that seals, so that no byte changes hands between tasks.
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,82 +14,18 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep};
-use tokio_rustls::client::TlsStream;
+use tokio::time::{Instant, sleep};
 
+use super::wire::Wire;
 use crate::body::{Cleared, Fault, Outbound};
+use crate::proxy::Pace;
 
 /// Bytes that hyper buffers of one answer.
 const BODY_BUFFER: usize = 256 * 1024;
 /// Idle connections that are kept of one provider.
 const KEPT: usize = 256;
-
-/// The bytes below HTTP.
-pub(super) enum Wire {
-    Tls(Box<TlsStream<TcpStream>>),
-    /// Loopback only.
-    Plain(TcpStream),
-}
-
-macro_rules! on_wire {
-    ($wire:expr, $stream:ident => $call:expr) => {
-        match $wire {
-            Wire::Tls($stream) => {
-                let $stream = Pin::new($stream.as_mut());
-                $call
-            }
-            Wire::Plain($stream) => {
-                let $stream = Pin::new($stream);
-                $call
-            }
-        }
-    };
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        on_wire!(&mut *self, stream => stream.poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        on_wire!(&mut *self, stream => stream.poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        on_wire!(&mut *self, stream => stream.poll_write_vectored(cx, bufs))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Tls(stream) => stream.is_write_vectored(),
-            Self::Plain(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_wire!(&mut *self, stream => stream.poll_flush(cx))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_wire!(&mut *self, stream => stream.poll_shutdown(cx))
-    }
-}
+/// An idle connection is not reused after this: providers close theirs later, so that a request rarely meets a close.
+const KEPT_TIME: Duration = Duration::from_secs(15);
 
 /// How a request's body fares, for whoever waits for the answer.
 #[derive(Default)]
@@ -99,6 +34,14 @@ pub(super) struct Progress {
     taken: AtomicU64,
     /// Whether it waits for whoever makes the body, not for the provider.
     starved: AtomicBool,
+    /// Whether the body was handed over to its end.
+    ended: AtomicBool,
+}
+
+impl Progress {
+    pub fn ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
 }
 
 /// A request's body on its way out.
@@ -109,7 +52,10 @@ pub(super) struct Sending {
 
 impl Sending {
     pub fn new(body: Cleared<Outbound>) -> (Self, Arc<Progress>) {
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(Progress {
+            ended: body.is_end_stream().into(),
+            ..Progress::default()
+        });
         let sending = Self {
             body,
             progress: progress.clone(),
@@ -132,6 +78,11 @@ impl Body for Sending {
             self.progress.taken.fetch_add(1, Ordering::Relaxed);
         }
         self.progress.starved.store(starved, Ordering::Relaxed);
+        // nobody asks for more once the declared length is out
+        let whole = self.body.is_end_stream() || self.body.size_hint().exact() == Some(0);
+        if whole || matches!(polled, Poll::Ready(None)) {
+            self.progress.ended.store(true, Ordering::Relaxed);
+        }
         polled
     }
 
@@ -159,7 +110,7 @@ pub(super) struct Link {
     sender: SendRequest<Sending>,
     /// `None` once it has ended.
     driver: Option<Driver>,
-    pub idle_since: Instant,
+    idle_since: Instant,
 }
 
 impl Link {
@@ -186,7 +137,11 @@ impl Link {
     /// Whether another request may be sent; notices when the provider has closed.
     pub fn usable(&mut self, cx: &mut Context<'_>) -> bool {
         self.drive(cx);
-        self.driver.is_some() && self.sender.is_ready()
+        self.driver.is_some() && self.sender.is_ready() && !self.stale()
+    }
+
+    fn stale(&self) -> bool {
+        self.idle_since.elapsed() >= KEPT_TIME
     }
 
     /// Sends; `patience` is how long the provider may do nothing at all.
@@ -235,12 +190,12 @@ impl Idle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    fn keep(&self, mut link: Link) {
-        link.idle_since = Instant::now();
+    /// Connections lie in the order of their last use, so those that went stale are the first.
+    fn keep(&self, link: Link) {
         let mut links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if links.len() >= KEPT {
-            links.remove(0);
-        }
+        let stale = links.iter().take_while(|link| link.stale()).count();
+        let surplus = (links.len() + 1).saturating_sub(KEPT);
+        links.drain(..stale.max(surplus));
         links.push(link);
     }
 }
@@ -251,8 +206,7 @@ pub(super) struct Receiving {
     /// The connection goes back when the body has been read to its end.
     link: Option<Link>,
     idle: Arc<Idle>,
-    patience: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
+    pace: Pace,
 }
 
 impl Receiving {
@@ -261,17 +215,17 @@ impl Receiving {
             incoming,
             link: Some(link),
             idle,
-            patience,
-            timer: None,
+            pace: Pace::new(patience, 0),
         }
     }
 
     /// Gives the connection back, if it can carry another request.
     fn over(&mut self, cx: &mut Context<'_>) {
-        if let Some(mut link) = self.link.take()
-            && link.usable(cx)
-        {
-            self.idle.keep(link);
+        if let Some(mut link) = self.link.take() {
+            link.idle_since = Instant::now();
+            if link.usable(cx) {
+                self.idle.keep(link);
+            }
         }
     }
 
@@ -295,7 +249,7 @@ impl Receiving {
     ) -> Poll<Option<Result<Frame<Bytes>, ReceiveError>>> {
         match self.next(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.timer = None;
+                let _ = self.pace.moved(0);
                 if self.incoming.is_end_stream() {
                     self.over(cx);
                 }
@@ -310,9 +264,7 @@ impl Receiving {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let patience = self.patience;
-                let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
-                ready!(timer.as_mut().poll(cx));
+                ready!(self.pace.poll_wait(cx));
                 self.link = None;
                 Poll::Ready(Some(Err(ReceiveError::Silent)))
             }

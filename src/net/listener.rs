@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
 use super::connection;
 use super::tls::ServerTls;
+use super::tls_stream::ServerStream;
 use crate::proxy::Proxy;
 
 /// What bounds a connection.
@@ -53,7 +54,15 @@ struct Counts {
 /// A socket that listens; it stops when this is dropped.
 pub struct Opened {
     pub address: SocketAddr,
+    tls12: Arc<AtomicBool>,
     task: JoinHandle<()>,
+}
+
+impl Opened {
+    /// Connections from now on may use TLS 1.2, or may not.
+    pub fn allow_tls12(&self, tls12: bool) {
+        self.tls12.store(tls12, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Opened {
@@ -94,8 +103,13 @@ impl Edge {
     pub async fn open(self: &Arc<Self>, bind: SocketAddr, tls12: bool) -> io::Result<Opened> {
         let listener = TcpListener::bind(bind).await?;
         let address = listener.local_addr()?;
-        let task = tokio::spawn(self.clone().accept(listener, tls12));
-        Ok(Opened { address, task })
+        let tls12 = Arc::new(AtomicBool::new(tls12));
+        let task = tokio::spawn(self.clone().accept(listener, tls12.clone()));
+        Ok(Opened {
+            address,
+            tls12,
+            task,
+        })
     }
 
     /// Lets open connections end; gives up after `time`. True when all have ended.
@@ -109,10 +123,13 @@ impl Edge {
         tokio::time::timeout(time, over.recv()).await.is_ok()
     }
 
-    async fn accept(self: Arc<Self>, listener: TcpListener, tls12: bool) {
+    async fn accept(self: Arc<Self>, listener: TcpListener, tls12: Arc<AtomicBool>) {
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => self.clone().admit(stream, peer.ip(), tls12),
+                Ok((stream, peer)) => {
+                    let tls12 = tls12.load(Ordering::Relaxed);
+                    self.clone().admit(stream, peer.ip(), tls12);
+                }
                 Err(error) => {
                     // out of file descriptors, most likely: others must end first
                     tracing::warn!(%error, "no connection can be accepted");
@@ -150,9 +167,10 @@ impl Edge {
         bounds: EdgeBounds,
     ) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let acceptor = TlsAcceptor::from(self.tls.load().config(tls12));
-        let stream = tokio::time::timeout(bounds.handshake, acceptor.accept(stream)).await??;
-        let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let config = self.tls.load().config(tls12);
+        let accepting = ServerStream::accept(config, stream);
+        let stream = tokio::time::timeout(bounds.handshake, accepting).await??;
+        let two = stream.alpn() == Some(b"h2");
         let drain = self.drain.subscribe();
         connection::serve(stream, two, self.proxy.clone(), bounds, drain).await;
         Ok(())

@@ -14,18 +14,16 @@ use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
-use super::link::{Idle, Link, LinkError, ReceiveError, Receiving, Sending, Wire};
+use super::link::{Idle, Link, LinkError, ReceiveError, Receiving, Sending};
 use super::tls::ClientTls;
+use super::tls_stream::ClientStream;
+use super::wire::Wire;
 use crate::body::{Cleared, Fault, Outbound, Sealed, Upstream};
 use crate::error::{
     Code, Refusal, UPSTREAM_INVALID, UPSTREAM_OUTCOME_UNKNOWN, UPSTREAM_TIMEOUT,
     UPSTREAM_UNREACHABLE,
 };
-
-/// An idle connection is not reused after this: providers close theirs later, so that a request rarely meets a close.
-const KEPT: Duration = Duration::from_secs(15);
 
 /// How a provider is reached.
 pub struct ProviderSettings {
@@ -62,7 +60,7 @@ impl Provider {
                 let Some(mut link) = self.0.idle.take() else {
                     return Poll::Ready(None);
                 };
-                if link.idle_since.elapsed() < KEPT && link.usable(cx) {
+                if link.usable(cx) {
                     return Poll::Ready(Some(link));
                 }
             }
@@ -87,14 +85,14 @@ impl Provider {
         let settings = &self.0.settings;
         let stream = TcpStream::connect((settings.host.as_str(), settings.port)).await?;
         stream.set_nodelay(true)?;
+        // however the connection ends, the provider sees a reset and never an end: see `Wire::poll_shutdown`
+        stream.set_zero_linger()?;
         let Some(tls) = &settings.tls else {
-            return Ok(Wire::Plain(stream));
+            return Ok(Wire::plain(stream));
         };
         let name = ServerName::try_from(settings.host.clone()).map_err(std::io::Error::other)?;
-        let stream = TlsConnector::from(tls.0.clone())
-            .connect(name, stream)
-            .await?;
-        Ok(Wire::Tls(Box::new(stream)))
+        let stream = ClientStream::connect(tls.0.clone(), name, stream).await?;
+        Ok(Wire::tls(stream))
     }
 }
 
@@ -116,13 +114,20 @@ impl Upstream for Provider {
                 None => self.connect().await?,
             };
             let error = match link.send(request, &progress, patience).await {
+                // whoever says yes to half a body has not got the whole
+                Ok(response) if response.status().is_success() && !progress.ended() => {
+                    return Err(Refusal::new(&UPSTREAM_OUTCOME_UNKNOWN)
+                        .message("The provider answered before it had the whole body."));
+                }
                 Ok(response) => return self.received(response, link, &method).await,
                 Err(error) => error,
             };
             request = match (error, &again) {
                 (LinkError::Unsent(request), _) if !fresh => *request,
                 // a kept connection that the provider closed as the request went out: reading again does no harm
-                (LinkError::Broken(error), Some(head)) if !fresh && !error.is_user() => {
+                (LinkError::Broken(error), Some(head))
+                    if !fresh && !error.is_user() && !error.is_parse() =>
+                {
                     Request::from_parts(head.clone(), Sending::new(Cleared::empty()).0)
                 }
                 (LinkError::Unsent(_), _) => return Err(Refusal::new(&UPSTREAM_UNREACHABLE)),

@@ -1,6 +1,6 @@
 //! The answer on its way to the client: counted, logged when it is over, and never ended cleanly when it failed.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use tokio::time::{Sleep, sleep};
 use super::arrival::{Returned, Unread};
 use super::asked::Asked;
 use crate::body::{Fault, Released};
+use crate::error::Refusal;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-sceau-request-id");
 /// So much of a body that nobody wanted is read after an early answer, so that closing does not destroy the answer
@@ -24,6 +25,8 @@ const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// The body of every answer.
 pub struct Answer {
+    /// Bytes that came before the head was sent.
+    first: Option<Bytes>,
     body: Released,
     drain: Option<Drain>,
     /// The answer's last byte, which waits for the drain: once it is out, hyper asks for nothing more.
@@ -63,8 +66,27 @@ impl Drop for Over {
     }
 }
 
+/// Waits for the first bytes, so that what fails before them is answered as an error, not cut off without a word.
+///
+/// # Errors
+/// The body's fault.
+pub(super) async fn begin(
+    mut response: Response<Released>,
+) -> Result<(Response<Released>, Option<Bytes>), Refusal> {
+    if response.body().is_end_stream() {
+        return Ok((response, None));
+    }
+    let body = response.body_mut();
+    match poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+        Some(Ok(frame)) => Ok((response, frame.into_data().ok())),
+        Some(Err(fault)) => Err(Refusal::new(fault.code).message(fault.detail)),
+        None => Ok((response, None)),
+    }
+}
+
 pub(super) fn finish(
     mut response: Response<Released>,
+    first: Option<Bytes>,
     asked: Asked,
     returned: Returned,
     permit: Option<OwnedSemaphorePermit>,
@@ -86,7 +108,10 @@ pub(super) fn finish(
         .filter(|unread| one && !unread.held_back)
         .map(Drain::new);
     let bodiless = asked.method == Method::HEAD || status == 304;
+    let there = first.as_ref().map_or(0, |first| first.len() as u64);
+    let length = |body: &Released| Some(body.size_hint().exact()? + there);
     response.map(|body| Answer {
+        first,
         drain,
         last: None,
         over: Box::new(Over {
@@ -96,7 +121,7 @@ pub(super) fn finish(
             expected: if bodiless {
                 Some(0)
             } else {
-                body.size_hint().exact().or(Some(u64::MAX))
+                length(&body).or(Some(u64::MAX))
             },
             failed: false,
             _permit: permit,
@@ -124,15 +149,19 @@ impl Body for Answer {
                 this.over.bytes += last.len() as u64;
                 return Poll::Ready(Some(Ok(Frame::data(last))));
             }
-            let Some(frame) = ready!(Pin::new(&mut this.body).poll_frame(cx)) else {
-                this.over.expected = Some(this.over.bytes);
-                return Poll::Ready(None);
+            let frame = match this.first.take() {
+                Some(first) => Some(Ok(Frame::data(first))),
+                None => ready!(Pin::new(&mut this.body).poll_frame(cx)),
             };
             let mut data = match frame {
-                Ok(frame) => frame.into_data().unwrap_or_default(),
-                Err(fault) => {
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                Some(Err(fault)) => {
                     this.over.aborted(&fault);
                     return Poll::Ready(Some(Err(fault)));
+                }
+                None => {
+                    this.over.expected = Some(this.over.bytes);
+                    return Poll::Ready(None);
                 }
             };
             let whole = this.over.bytes.saturating_add(data.len() as u64);
@@ -148,11 +177,16 @@ impl Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.last.is_none() && self.body.is_end_stream()
+        self.first.is_none() && self.last.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let held = [&self.first, &self.last].into_iter().flatten();
+        let held: u64 = held.map(|bytes| bytes.len() as u64).sum();
+        match self.body.size_hint().exact() {
+            Some(length) => SizeHint::with_exact(length + held),
+            None => SizeHint::default(),
+        }
     }
 }
 

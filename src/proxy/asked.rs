@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{Method, Uri, Version, request};
+use http::header::ACCEPT;
+use http::{HeaderValue, Method, Uri, Version, request};
 
 use crate::adapter::RefusedRequest;
-use crate::error::{Refusal, Side};
+use crate::error::{PROVIDER_ERROR, Refusal, Side};
 use crate::telemetry::RequestId;
 
 /// One request. Its path stands in error answers only, never in the log: names are the users'.
@@ -20,6 +21,7 @@ pub(super) struct Asked {
     /// The refusal's stable code.
     pub code: Option<&'static str>,
     uri: Uri,
+    accept: Option<HeaderValue>,
     started: Instant,
 }
 
@@ -34,6 +36,7 @@ impl Asked {
             principal: None,
             code: None,
             uri: head.uri.clone(),
+            accept: head.headers.get(ACCEPT).cloned(),
             started: Instant::now(),
         }
     }
@@ -43,6 +46,7 @@ impl Asked {
             request_id: self.id,
             method: &self.method,
             path: self.uri.path(),
+            accept: self.accept.as_ref().and_then(|value| value.to_str().ok()),
         }
     }
 
@@ -50,12 +54,14 @@ impl Asked {
     pub fn log_refusal(&self, refusal: &Refusal) {
         let cause = refusal.cause.as_ref().map(ToString::to_string);
         let (id, code, service) = (self.id, refusal.code.name, self.service.as_deref());
+        // what the provider says of an object that is not there, say, is nobody's failure
+        let passed_on = refusal.code == &PROVIDER_ERROR && refusal.status() < 500;
         match refusal.code.side {
-            Side::Client => {
-                tracing::debug!(%id, code, service, operation = self.operation, %refusal, cause, "refused");
-            }
-            Side::Gateway | Side::Upstream => {
+            Side::Gateway | Side::Upstream if !passed_on => {
                 tracing::warn!(%id, code, service, operation = self.operation, %refusal, cause, "failed");
+            }
+            _ => {
+                tracing::debug!(%id, code, service, operation = self.operation, %refusal, cause, "refused");
             }
         }
     }

@@ -1,7 +1,9 @@
 //! The gate: what two parties could read differently is refused, never repaired. What is wrong with a head's bytes the
 //! connection has seen already (`net::framing`); here are the parsed fields.
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderMap, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{Method, Version, request};
 
 use crate::error::{FRAMING, HEADERS_TOO_LARGE, Refusal, TOO_SLOW};
@@ -28,6 +30,20 @@ impl From<HeadFault> for Refusal {
 fn refuse(why: &'static str) -> Refusal {
     Refusal::new(&FRAMING).message(why)
 }
+
+/// What a `Connection` field may name: the connection's own affairs. To name any other field is to have it removed on
+/// the way (RFC 9110 section 7.6.1), which a request that was signed with it does not survive.
+const OPTIONS: [&str; 9] = [
+    "close",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+    "proxy-connection",
+    "proxy-authorization",
+];
 
 /// Gives the authority that the request is for.
 ///
@@ -63,6 +79,18 @@ fn fields(headers: &HeaderMap) -> Result<(), Refusal> {
         && !coding.as_bytes().eq_ignore_ascii_case(b"chunked")
     {
         return Err(refuse("The only transfer coding is chunked."));
+    }
+    for connection in headers.get_all(CONNECTION) {
+        let known = |option: &[u8]| {
+            let option = option.trim_ascii();
+            option.is_empty()
+                || OPTIONS
+                    .iter()
+                    .any(|known| option.eq_ignore_ascii_case(known.as_bytes()))
+        };
+        if !connection.as_bytes().split(|b| *b == b',').all(known) {
+            return Err(refuse("The Connection field names a field of the request."));
+        }
     }
     if let Some(expect) = headers.get(EXPECT)
         && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
@@ -177,6 +205,9 @@ mod tests {
         assert!(refused(&with("transfer-encoding", &["chunked", "chunked"])));
         assert!(refused(&with("content-length", &["1", "1"])));
         assert!(refused(&with("expect", &["something"])));
+        assert!(!refused(&with("connection", &["Keep-Alive, TE"])));
+        assert!(refused(&with("connection", &["close", "x-amz-date"])));
+        assert!(refused(&with("connection", &["close,host"])));
         let both = head(|r| {
             r.uri("/")
                 .header("host", "h")

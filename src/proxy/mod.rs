@@ -106,7 +106,7 @@ impl Proxy {
             Err(refusal) => {
                 drop(plain);
                 let response = respond::refuse(None, &mut asked, refusal);
-                return answer::finish(response, asked, returned, permit);
+                return answer::finish(response, None, asked, returned, permit);
             }
         };
         asked.service = Some(service.name.clone());
@@ -117,10 +117,15 @@ impl Proxy {
         } else {
             perform(service, &mut asked, head, plain).await
         };
-        let response = performed.unwrap_or_else(|refusal| {
-            respond::refuse(Some(service.adapter.as_ref()), &mut asked, refusal)
+        let begun = match performed {
+            Ok(response) => answer::begin(response).await,
+            Err(refusal) => Err(refusal),
+        };
+        let (response, first) = begun.unwrap_or_else(|refusal| {
+            let adapter = Some(service.adapter.as_ref());
+            (respond::refuse(adapter, &mut asked, refusal), None)
         });
-        answer::finish(response, asked, returned, permit)
+        answer::finish(response, first, asked, returned, permit)
     }
 }
 

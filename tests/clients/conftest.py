@@ -42,6 +42,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("store", metafunc.config.getoption("store") or [*STORES], indirect=True, scope="session")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """What is marked `last` comes after the others; pytest then groups by store."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
@@ -109,6 +110,10 @@ class Way:
         self.client = s3(endpoint)
         self.store_client = s3(store.endpoint)
 
+    def virtual(self):
+        """The same by the name before which buckets stand: another of the gateway's services."""
+        return Way(self.name, self.store, self.endpoint.virtual(), self.canary)
+
     def bucket(self, **settings):
         name = f"{self.name}-{uuid.uuid4().hex[:12]}"
         self.client.create_bucket(Bucket=name, **settings)
@@ -139,7 +144,8 @@ class Way:
 
 def s3(endpoint, **settings):
     """A boto3 client that fails at once instead of retrying."""
-    settings = {"retries": {"max_attempts": 0, "mode": "standard"}, "connect_timeout": 5, "read_timeout": 60, **settings}
+    settings = {"retries": {"max_attempts": 0, "mode": "standard"}, "connect_timeout": 5, "read_timeout": 60, "signature_version": "s3v4",
+                **settings}
     return boto3.session.Session().client(
         "s3", endpoint_url=endpoint.url, aws_access_key_id=endpoint.access_key, aws_secret_access_key=endpoint.secret_key,
         region_name=REGION, verify=str(endpoint.ca), config=Config(**settings),
@@ -154,6 +160,18 @@ def direct(store, clear_canary):
 @pytest.fixture(scope="session")
 def through(store, gateway, sealed_canary):
     return Way("gateway", store, gateway.endpoint, sealed_canary)
+
+
+@pytest.fixture(scope="session")
+def strict(store, gateway, sealed_canary):
+    """Another tenant's service, whose policy lets nothing pass in clear."""
+    return Way("gateway", store, gateway.at("strict.localhost"), sealed_canary)
+
+
+@pytest.fixture(scope="session")
+def md5_tags(store, gateway, sealed_canary):
+    """A service that shows a verified MD5 as the entity tag."""
+    return Way("gateway", store, gateway.at("md5.localhost"), sealed_canary)
 
 
 @pytest.fixture(params=["direct", "gateway"])

@@ -19,6 +19,8 @@ class Driver:
     """What the scenario needs of a client."""
 
     ranges = True
+    # puts the bucket before the host
+    virtual = False
     # asks for listings with encoding-type=url and decodes the names whether or not the answer says that it heeded it
     decodes_listings = False
 
@@ -213,18 +215,16 @@ class Rclone(Driver):
     """Default options of the provider; only the address, the region and the credential are given."""
 
     provider = "Other"
-    virtual = False
 
     def prepare(self):
         self.tunnel = Tunnel() if self.virtual else None
-        url = self.endpoint.virtual_url if self.virtual else self.endpoint.url
         self.config = self.folder / "rclone.conf"
         self.config.write_text(f"""[store]
 type = s3
 provider = {self.provider}
 access_key_id = {self.endpoint.access_key}
 secret_access_key = {self.endpoint.secret_key}
-endpoint = {url}
+endpoint = {self.endpoint.url}
 region = {REGION}
 """)
 

@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,10 +32,9 @@ class Endpoint:
     def port(self):
         return int(self.url.rsplit(":", 1)[1])
 
-    @property
-    def virtual_url(self):
+    def virtual(self):
         """For clients that put the bucket before the host."""
-        return f"https://{VIRTUAL}:{self.port}"
+        return replace(self, url=f"https://{VIRTUAL}:{self.port}")
 
 
 def program(name, install):
@@ -172,8 +171,8 @@ class SeaweedFS(Store):
         master, volume, filer, plain = (free_port(also=10_000) for _ in range(4))
         server = Server(self.name, [
             weed, "server", f"-dir={self.data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-master.port={master}",
-            "-master.volumeSizeLimitMB=512", f"-volume.port={volume}", "-volume.max=40", "-volume.preStopSeconds=0", "-filer", f"-filer.port={filer}",
-            "-s3", f"-s3.port={plain}", f"-s3.port.https={self.port}", f"-s3.cert.file={self.tls / 'server.pem'}",
+            "-master.volumeSizeLimitMB=512", f"-volume.port={volume}", "-volume.max=10000", "-volume.preStopSeconds=0", "-filer", f"-filer.port={filer}",
+            "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3", f"-s3.port={plain}", f"-s3.port.https={self.port}", f"-s3.cert.file={self.tls / 'server.pem'}",
             f"-s3.key.file={self.tls / 'server.key'}", f"-s3.config={identity}",
             f"-s3.domainName={VIRTUAL}",
         ], self.port, self.folder)
@@ -213,7 +212,8 @@ def sceau():
 # The gateway's services: the name of each is the host under which clients reach it. `localhost` is what every client
 # can resolve; the others are for clients that take our word for where `*.localhost` is.
 SERVICES = {
-    "localhost": {"hosts": ["localhost", VIRTUAL], "virtual_host": True, "policy": ["tagging", "acl"]},
+    "localhost": {"policy": ["tagging", "acl"]},
+    VIRTUAL: {"tenant": "virtual", "virtual_host": True},
     "strict.localhost": {"tenant": "strict"},
     "md5.localhost": {"tenant": "md5", "etag_md5": True},
 }
@@ -252,7 +252,7 @@ kind = "s3"
 name = "{host}"
 tenant = "{settings.get('tenant', 'tests')}"
 service = "{self.store.name}"
-hosts = {json.dumps(settings.get('hosts', [host]))}
+hosts = ["{host}"]
 virtual_host = {json.dumps(settings.get('virtual_host', False))}
 etag_md5 = {json.dumps(settings.get('etag_md5', False))}
 

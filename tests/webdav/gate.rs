@@ -190,6 +190,7 @@ impl Gate {
                         request_id: RequestId(1),
                         method: &head.method,
                         path: head.uri.path(),
+                        accept: None,
                     };
                     let (head, body) = self.adapter.refuse(&refusal, &request).into_parts();
                     Answer {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use super::Place;
+use super::call::Place;
 use crate::seal::trailer::Trailer;
 
 /// Kept at most, in run entries over all trailers (92 bytes each on the wire).
@@ -43,6 +43,11 @@ impl Trailers {
         }
         kept.used = clock;
         Some(kept.trailer.clone())
+    }
+
+    /// The trailer that was read last, whatever the tag is now.
+    pub fn latest(&self, place: &Place) -> Option<Arc<Trailer>> {
+        Some(self.lock().kept.get(place)?.trailer.clone())
     }
 
     /// Keeps a trailer.

@@ -70,6 +70,7 @@ mod tests {
             request_id: RequestId(7),
             method,
             path: "/",
+            accept: None,
         };
         let response = respond(&refusal, &request(&Method::GET));
         let text = String::from_utf8(response.body().to_vec()).unwrap();

@@ -221,7 +221,7 @@ impl Adapter for WebDav {
             .detail
             .downcast_ref()
             .ok_or_else(|| Refusal::new(&INTERNAL).message("An operation of another adapter."))?;
-        let authority = super::authority(&head).unwrap_or_default();
+        let authority = super::authority(&head.uri, &head.headers).unwrap_or_default();
         let upstream = &self.settings.upstream;
         let links = Links::new(
             authority,

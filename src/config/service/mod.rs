@@ -1,5 +1,6 @@
 //! One file of `services.d`: what every kind of service has, and one module a kind for the rest.
 
+mod http;
 mod s3;
 mod webdav;
 
@@ -18,7 +19,11 @@ use crate::seal::Context;
 /// Reads what only one kind of service has.
 type ReadKind = fn(&mut Section<'_, '_>, &Files, Option<Identity>) -> Particulars;
 
-const KINDS: &[(&str, ReadKind)] = &[("s3", s3::read), ("webdav", webdav::read)];
+const KINDS: &[(&str, ReadKind)] = &[
+    ("s3", s3::read),
+    ("webdav", webdav::read),
+    ("http", http::read),
+];
 
 /// What the file says. Hosts stand apart: they are checked against certificates even where another part has a fault.
 pub(super) struct Read {

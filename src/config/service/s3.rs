@@ -18,6 +18,7 @@ const ADDRESSING: &[(&str, Addressing)] =
 const INTEGRITY: &[(&str, Integrity)] = &[
     ("none", Integrity::None),
     ("spool-md5", Integrity::SpoolMd5),
+    ("trailer-crc32c", Integrity::TrailerCrc32c),
 ];
 const CONDITIONAL_WRITES: &[(&str, ConditionalWrites)] = &[
     ("probe", ConditionalWrites::Probe),

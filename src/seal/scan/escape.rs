@@ -14,7 +14,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    pub(super) fn write(self, text: &str, out: &mut Vec<u8>) {
+    pub fn write(self, text: &str, out: &mut Vec<u8>) {
         match self {
             Self::Text => out.extend_from_slice(text.as_bytes()),
             Self::Json => json(text, out),
@@ -36,7 +36,7 @@ const UNRESERVED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUME
     .remove(b'~');
 
 /// Escapes what a JSON string can't hold. Quotes are not written.
-pub fn json(text: &str, out: &mut Vec<u8>) {
+fn json(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     let mut written = 0;
     for (at, &byte) in bytes.iter().enumerate() {

@@ -164,11 +164,6 @@ impl Paths {
         }
         (place & self.clear != 0).then_some(Named::Clear)
     }
-
-    /// The picked paths that end here beside the first are of no use; whether there are any.
-    pub fn is_ambiguous(&self, place: Places) -> bool {
-        self.picked.iter().filter(|end| place & **end != 0).count() > 1
-    }
 }
 
 #[cfg(test)]
