@@ -101,6 +101,8 @@ pub fn settings() -> Settings {
         preconditions: Preconditions::Gateway,
         names_below: None,
         uploads_below: "/dav/uploads/*".into(),
+        language: sceau::seal::scan::Language::French,
+        contact: Some("dsi@example.fr".into()),
     }
 }
 
@@ -190,7 +192,7 @@ impl Gate {
                         request_id: RequestId(1),
                         method: &head.method,
                         path: head.uri.path(),
-                        accept: None,
+                        accept: head.headers.get("accept").and_then(|v| v.to_str().ok()),
                     };
                     let (head, body) = self.adapter.refuse(&refusal, &request).into_parts();
                     Answer {

@@ -263,7 +263,7 @@ impl Adapter for WebDav {
     }
 
     fn refuse(&self, refusal: &Refusal, request: &RefusedRequest<'_>) -> Response<Bytes> {
-        error::respond(refusal, request)
+        error::respond(&self.settings, refusal, request)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::seal::Context;
 use crate::seal::name::LONGEST;
+use crate::seal::scan::Language;
 
 /// What becomes of a body whose length the client does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,10 @@ pub struct Settings {
     pub names_below: Option<String>,
     /// The path below which each collection is a chunked upload, as Nextcloud has them.
     pub uploads_below: String,
+    /// Of error pages.
+    pub language: Language,
+    /// Whom people are to ask; stands on error pages.
+    pub contact: Option<String>,
 }
 
 impl Settings {

@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use super::{Identity, Particulars, Rest, policy, transport};
+use super::{Identity, LANGUAGES, Particulars, Rest, policy, transport};
 use crate::adapter::webdav::settings::{Preconditions, Settings, UnknownLength, UpstreamSettings};
 use crate::adapter::webdav::table::{GROUPS, LEGACY};
 use crate::config::files::Files;
@@ -42,6 +42,9 @@ pub(super) fn read(
     let names = root.or("names", "\"clear\"", value::one_of(NAMES));
     let below = root.or("names_below", "\"/\"", path);
     let uploads = root.or("uploads_below", "\"/remote.php/dav/uploads/*\"", path);
+    let language = root.or("language", "\"fr\"", value::one_of(LANGUAGES));
+    let contact_given = root.has("contact");
+    let contact = root.optional("contact", value::string);
     let upstream = upstream(root.table("upstream"), files);
     let policy = policy(root.table("policy"), GROUPS);
     let rest = || {
@@ -62,6 +65,11 @@ pub(super) fn read(
                 unknown_length: upstream.unknown_length,
                 preconditions: upstream.preconditions,
                 uploads_below: uploads?,
+                language: language?,
+                contact: match contact_given {
+                    true => Some(contact?),
+                    false => None,
+                },
                 names_below: names?.then_some(below?),
             }),
             transport: upstream.transport,
