@@ -19,6 +19,7 @@ use crate::net::{
 };
 use crate::proxy::{Bounds, Duplicate, Proxy, Routes, Site};
 use crate::seal::aead::{SelfTestError, hardware_aes, self_test};
+use crate::seal::name::NameKey;
 use crate::seal::token::Index;
 use crate::seal::{EntropyError, SaltSource};
 use crate::state::{self, Spool, SqliteState, State, StateError, Vault};
@@ -343,7 +344,12 @@ fn serve(
         }
         Kind::WebDav(settings) => {
             let policy = service.policy.clone();
-            Arc::new(WebDav::new(settings, policy, epochs, provider, salts))
+            let names = NameKey::new(&secret, &context);
+            let sessions = Arc::new(Sessions::new(keyring.clone(), context));
+            let vault = Vault::new(kept.rows.clone(), &secret, sessions)?;
+            Arc::new(WebDav::new(
+                settings, policy, names, vault, epochs, provider, salts,
+            ))
         }
         Kind::Http(settings) => {
             let index = Index::new(&secret);

@@ -4,7 +4,9 @@
 
 mod gate;
 mod listings;
+mod names;
 mod provider;
 mod reads;
 mod refusals;
+mod uploads;
 mod writes;
