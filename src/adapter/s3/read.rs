@@ -12,9 +12,9 @@ use super::error::{
     INVALID_PART_NUMBER, INVALID_RANGE, INVALID_REQUEST, PRECONDITION_FAILED, S3Error,
 };
 use super::facts::{Facts, ReadError, Source, span};
-use crate::adapter::range::{self, Wanted};
 use super::upstream::Ask;
 use super::{etag, table};
+use crate::adapter::range::{self, Wanted};
 use crate::body::{OpenBody, Released, Sealed};
 use crate::error::Refusal;
 use crate::seal::layout::{self, HEADER, SEGMENT, TAG};

@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 
 use super::rows::PartRow;
 use super::{LAST_PART, MIN_PART, UPLOAD_LIFE, Upload};
+use crate::adapter::range::{self, Wanted};
 use crate::adapter::s3::call::{Call, Place};
 use crate::adapter::s3::copy::source;
 use crate::adapter::s3::core::Core;
@@ -15,7 +16,6 @@ use crate::adapter::s3::error::{ENTITY_TOO_LARGE, INVALID_ARGUMENT, INVALID_RANG
 use crate::adapter::s3::facts::ReadError;
 use crate::adapter::s3::intake::Intake;
 use crate::adapter::s3::lasting::Written;
-use crate::adapter::range::{self, Wanted};
 use crate::adapter::s3::upstream::Ask;
 use crate::adapter::s3::write::{set, tag};
 use crate::adapter::s3::{etag, table, time, xml};
