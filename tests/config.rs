@@ -1,6 +1,11 @@
 //! Configurations: the samples load, each faulty one gives exactly its faults, no mutation loads with an unknown key.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

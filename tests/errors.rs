@@ -1,5 +1,12 @@
 //! `docs/errors.md` lists every code, as what it is answered, and every name of the key ring's and the state's errors.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::BTreeSet;
 
 use sceau::adapter::RefusedRequest;

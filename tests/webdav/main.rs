@@ -1,6 +1,11 @@
 //! The WebDAV adapter against a provider in memory. Real servers and clients: `tests/dav`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod gate;
 mod listings;
