@@ -9,6 +9,7 @@ pub mod init;
 pub mod key;
 mod manual;
 pub mod offline;
+mod online;
 mod open;
 mod outcome;
 mod output;

@@ -11,7 +11,7 @@ use crate::adapter::Adapter;
 use crate::adapter::http::Http;
 use crate::adapter::s3::S3;
 use crate::adapter::webdav::WebDav;
-use crate::config::{Certificate, Gateway, Kind, Limits, Listener, Service};
+use crate::config::{Certificate, Gateway, Kind, Limits, Listener, Service, Transport};
 use crate::keyring::{BoundEpochs, KeyError, Keyring};
 use crate::net::{
     Certificates, ClientTls, Edge, EdgeBounds, IssueError, LocalCa, Opened, Pair, Provider,
@@ -319,18 +319,7 @@ fn serve(
 ) -> Result<crate::proxy::Service, StartError> {
     let context = service.kind.context().clone();
     let (_, secret) = keyring.service(&context)?;
-    let transport = service.transport;
-    let tls = match transport.endpoint.tls {
-        true => Some(ClientTls::new(transport.pinned.as_deref())?),
-        false => None,
-    };
-    let provider = Arc::new(Provider::new(ProviderSettings {
-        host: transport.endpoint.host,
-        port: transport.endpoint.port,
-        tls,
-        connect_timeout: transport.connect_timeout,
-        response_timeout: transport.response_timeout,
-    }));
+    let provider = provider(service.transport)?;
     let salts = SaltSource::new(os_random)?;
     let adapter: Arc<dyn Adapter> = match service.kind {
         Kind::S3(settings) => {
@@ -363,6 +352,21 @@ fn serve(
     })
 }
 
+/// The way to a service's provider.
+pub(super) fn provider(transport: Transport) -> Result<Arc<Provider>, StartError> {
+    let tls = match transport.endpoint.tls {
+        true => Some(ClientTls::new(transport.pinned.as_deref())?),
+        false => None,
+    };
+    Ok(Arc::new(Provider::new(ProviderSettings {
+        host: transport.endpoint.host,
+        port: transport.endpoint.port,
+        tls,
+        connect_timeout: transport.connect_timeout,
+        response_timeout: transport.response_timeout,
+    })))
+}
+
 fn edge_bounds(limits: &Limits) -> EdgeBounds {
     EdgeBounds {
         connections: limits.connections,
@@ -376,7 +380,7 @@ fn edge_bounds(limits: &Limits) -> EdgeBounds {
     }
 }
 
-fn os_random(bytes: &mut [u8]) -> Result<(), EntropyError> {
+pub(super) fn os_random(bytes: &mut [u8]) -> Result<(), EntropyError> {
     getrandom::fill(bytes).map_err(|_| EntropyError)
 }
 
