@@ -63,7 +63,9 @@ def main():
     allowed = set(rules["licenses"]["allow"])
     banned = {ban["crate"]: ban["reason"] for ban in rules["bans"]["deny"]}
     lock = tomllib.loads((ROOT / "Cargo.lock").read_text())
-    elsewhere = {package["name"] for package in lock["package"] if not package.get("source", "").endswith("crates.io-index")}
+    elsewhere = {
+        package["name"] for package in lock["package"] if not package.get("source", "").endswith("crates.io-index")
+    }
     failed, used = 0, crates(rules["graph"]["targets"])
     for crate, licence in used.items():
         name = crate.split()[0]

@@ -2,7 +2,6 @@
 
 from botocore.exceptions import ClientError
 
-
 # What was seen in this run; printed at its end.
 DEVIATIONS = []
 

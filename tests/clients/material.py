@@ -1,4 +1,4 @@
-"""What the tests store: a tree of awkward names and sizes, every file with a canary in it, and the search for canaries."""
+"""What the tests store: a tree of awkward names and sizes, a canary in every file, and the search for canaries."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ NAMES = [
     "decomposed-e\u0301.bin",
     "emoji-😀.bin",
     "a&b=c;d,e@f:g$h!i.bin",
-    "it's (quoted) \"twice\".bin",
+    'it\'s (quoted) "twice".bin',
     "hash#and~tilde.bin",
     "brackets[1]{2}.bin",
     "-leading-dash.bin",
@@ -72,7 +72,10 @@ class Canary:
         patterns = folder.parent / f"{folder.name}.patterns"
         patterns.write_bytes(b"\n".join(self.forms()) + b"\n")
         done = subprocess.run(
-            ["grep", "-rlaF", "-f", patterns, folder], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"},
+            ["grep", "-rlaF", "-f", patterns, folder],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "LC_ALL": "C"},
         )
         assert done.returncode in (0, 1), done.stderr
         found = set(done.stdout.splitlines())

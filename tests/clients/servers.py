@@ -73,7 +73,11 @@ class Server:
     def start(self, ready):
         with open(self.log, "ab") as log:
             self.child = subprocess.Popen(
-                self.command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                self.command,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 env={**os.environ, **(self.environment or {})},
             )
         deadline = time.monotonic() + 60
@@ -111,16 +115,44 @@ def certificates(folder):
         subprocess.run([tool, *arguments], cwd=folder, check=True, capture_output=True)
 
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=stores' CA",
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    openssl(
+        "req",
+        "-x509",
+        *curve,
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-days",
+        "30",
+        "-subj",
+        "/CN=stores' CA",
+        "-addext",
+        "keyUsage=critical,keyCertSign,cRLSign",
+    )
     openssl("req", *curve, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
     (folder / "server.ext").write_text(
         f"subjectAltName=DNS:localhost,DNS:{VIRTUAL},DNS:*.{VIRTUAL}\n"
         "extendedKeyUsage=serverAuth\n"
         "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\n"
     )
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-            "-out", "server.pem", "-days", "30", "-extfile", "server.ext")
+    openssl(
+        "x509",
+        "-req",
+        "-in",
+        "server.csr",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-out",
+        "server.pem",
+        "-days",
+        "30",
+        "-extfile",
+        "server.ext",
+    )
 
 
 def answers(url, ca):
@@ -151,7 +183,9 @@ class Store:
         self.data = folder / "data"
         self.data.mkdir(parents=True)
         self.port = free_port()
-        self.endpoint = Endpoint(f"https://localhost:{self.port}", "UPSTREAM", "upstream-secret-of-the-tests", tls / "ca.pem")
+        self.endpoint = Endpoint(
+            f"https://localhost:{self.port}", "UPSTREAM", "upstream-secret-of-the-tests", tls / "ca.pem"
+        )
         self.server = self.launch()
 
     def stop(self):
@@ -166,16 +200,40 @@ class SeaweedFS(Store):
         identity = self.folder / "identities.json"
         credential = {"accessKey": self.endpoint.access_key, "secretKey": self.endpoint.secret_key}
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
-        identity.write_text(json.dumps({"identities": [{"name": "upstream", "credentials": [credential], "actions": actions}]}))
+        identity.write_text(
+            json.dumps({"identities": [{"name": "upstream", "credentials": [credential], "actions": actions}]})
+        )
         # each of these has a gRPC port 10,000 above
         master, volume, filer, plain = (free_port(also=10_000) for _ in range(4))
-        server = Server(self.name, [
-            weed, "server", f"-dir={self.data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-master.port={master}",
-            "-master.volumeSizeLimitMB=512", f"-volume.port={volume}", "-volume.max=10000", "-volume.preStopSeconds=0", "-filer", f"-filer.port={filer}",
-            "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3", f"-s3.port={plain}", f"-s3.port.https={self.port}", f"-s3.cert.file={self.tls / 'server.pem'}",
-            f"-s3.key.file={self.tls / 'server.key'}", f"-s3.config={identity}",
-            f"-s3.domainName={VIRTUAL}",
-        ], self.port, self.folder)
+        server = Server(
+            self.name,
+            [
+                weed,
+                "server",
+                f"-dir={self.data}",
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                f"-master.port={master}",
+                "-master.volumeSizeLimitMB=512",
+                f"-volume.port={volume}",
+                "-volume.max=10000",
+                "-volume.preStopSeconds=0",
+                "-filer",
+                f"-filer.port={filer}",
+                "-master.telemetry=false",
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
+                "-s3",
+                f"-s3.port={plain}",
+                f"-s3.port.https={self.port}",
+                f"-s3.cert.file={self.tls / 'server.pem'}",
+                f"-s3.key.file={self.tls / 'server.key'}",
+                f"-s3.config={identity}",
+                f"-s3.domainName={VIRTUAL}",
+            ],
+            self.port,
+            self.folder,
+        )
         return server.start(lambda: answers(f"https://localhost:{self.port}/healthz", self.tls / "ca.pem"))
 
 
@@ -186,11 +244,33 @@ class Versitygw(Store):
         versitygw = program("versitygw", "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0")
         for part in ("root", "versions"):
             (self.data / part).mkdir()
-        server = Server(self.name, [
-            versitygw, "--port", f"127.0.0.1:{self.port}", "--access", self.endpoint.access_key, "--secret",
-            self.endpoint.secret_key, "--cert", self.tls / "server.pem", "--key", self.tls / "server.key",
-            "--health", "/healthz", "--quiet", "--virtual-domain", f"{VIRTUAL}:{self.port}", "posix", "--versioning-dir", self.data / "versions", self.data / "root",
-        ], self.port, self.folder)
+        server = Server(
+            self.name,
+            [
+                versitygw,
+                "--port",
+                f"127.0.0.1:{self.port}",
+                "--access",
+                self.endpoint.access_key,
+                "--secret",
+                self.endpoint.secret_key,
+                "--cert",
+                self.tls / "server.pem",
+                "--key",
+                self.tls / "server.key",
+                "--health",
+                "/healthz",
+                "--quiet",
+                "--virtual-domain",
+                f"{VIRTUAL}:{self.port}",
+                "posix",
+                "--versioning-dir",
+                self.data / "versions",
+                self.data / "root",
+            ],
+            self.port,
+            self.folder,
+        )
         return server.start(lambda: answers(f"https://localhost:{self.port}/healthz", self.tls / "ca.pem"))
 
 
@@ -202,7 +282,10 @@ def sceau():
     if named := os.environ.get("SCEAU"):
         return Path(named)
     metadata = subprocess.run(
-        ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"], cwd=ROOT, check=True, capture_output=True,
+        ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
     )
     binary = Path(json.loads(metadata.stdout)["target_directory"]) / "debug" / "sceau"
     assert binary.exists(), "the gateway is not built; build it: cargo build"
@@ -230,11 +313,15 @@ class Gateway:
         self.server = None
 
     def at(self, host):
-        return Endpoint(f"https://{host}:{self.port}", "CLIENT", "client-secret-of-the-tests", self.home / "tls" / "ca.pem")
+        return Endpoint(
+            f"https://{host}:{self.port}", "CLIENT", "client-secret-of-the-tests", self.home / "tls" / "ca.pem"
+        )
 
     def make(self, home):
         subprocess.run(
-            [sceau(), "init", home, "--host", "localhost", "--bind", f"127.0.0.1:{self.port}"], check=True, capture_output=True,
+            [sceau(), "init", home, "--host", "localhost", "--bind", f"127.0.0.1:{self.port}"],
+            check=True,
+            capture_output=True,
         )
         for old in (home / "services.d").iterdir():
             old.unlink()
@@ -274,7 +361,7 @@ allow = {json.dumps(settings.get('policy', []))}
 
     def start(self):
         config = self.home / "gateway.toml"
-        if self.server is None and not config.read_text().count(f":{self.port}\""):
+        if self.server is None and not config.read_text().count(f':{self.port}"'):
             config = self.moved(config)
         self.server = Server("sceau", [sceau(), "run", "--config", config], self.port, self.folder)
         self.server.start(lambda: accepts(self.port))

@@ -44,7 +44,9 @@ def test_a_checksum_is_given_back(through, bucket, algorithm, place):
     got = through.client.get_object(Bucket=bucket, Key="a", ChecksumMode="ENABLED")
     assert got["Body"].read() == DATA
     assert got.get(field, value(algorithm)) == value(algorithm)
-    attributes = through.client.get_object_attributes(Bucket=bucket, Key="a", ObjectAttributes=["Checksum", "ObjectSize"])
+    attributes = through.client.get_object_attributes(
+        Bucket=bucket, Key="a", ObjectAttributes=["Checksum", "ObjectSize"]
+    )
     assert attributes["Checksum"][field] == value(algorithm)
     assert attributes["ObjectSize"] == len(DATA)
 
@@ -60,7 +62,12 @@ def put_chunked(way, bucket, trailer, body, length=len(DATA), more=None):
     headers = {"Content-Encoding": "aws-chunked", "x-amz-decoded-content-length": str(length), "x-amz-trailer": trailer}
     target = f"/{bucket}/a"
     answer = wire.send(
-        way.endpoint, "PUT", target, {**headers, **(more or {})}, body, payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        way.endpoint,
+        "PUT",
+        target,
+        {**headers, **(more or {})},
+        body,
+        payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER",
     )
     return answer
 
@@ -75,15 +82,19 @@ def test_a_wrong_checksum_in_the_trailer_is_refused(through, bucket, algorithm):
     assert answer.status == 200, wire.code(answer)
 
 
-@pytest.mark.parametrize("fault, body, length", [
-    ("a trailer that was announced and is absent", wire.chunked([DATA], {}), len(DATA)),
-    ("another trailer than was announced", wire.chunked([DATA], {"x-amz-checksum-sha1": value("SHA1")}), len(DATA)),
-    ("fewer bytes than declared", wire.chunked([DATA], {"x-amz-checksum-crc32": value("CRC32")}), len(DATA) + 1),
-    ("more bytes than declared", wire.chunked([DATA], {"x-amz-checksum-crc32": value("CRC32")}), len(DATA) - 1),
-    ("no end", wire.chunked([DATA], {})[:-5], len(DATA)),
-    ("a length that is no number", b"zz\r\n" + DATA + b"\r\n0\r\n\r\n", len(DATA)),
-    ("a length that overflows", b"ffffffffffffffffff\r\n" + DATA + b"\r\n0\r\n\r\n", len(DATA)),
-], ids=lambda part: part.replace(" ", "-") if isinstance(part, str) else "")
+@pytest.mark.parametrize(
+    "fault, body, length",
+    [
+        ("a trailer that was announced and is absent", wire.chunked([DATA], {}), len(DATA)),
+        ("another trailer than was announced", wire.chunked([DATA], {"x-amz-checksum-sha1": value("SHA1")}), len(DATA)),
+        ("fewer bytes than declared", wire.chunked([DATA], {"x-amz-checksum-crc32": value("CRC32")}), len(DATA) + 1),
+        ("more bytes than declared", wire.chunked([DATA], {"x-amz-checksum-crc32": value("CRC32")}), len(DATA) - 1),
+        ("no end", wire.chunked([DATA], {})[:-5], len(DATA)),
+        ("a length that is no number", b"zz\r\n" + DATA + b"\r\n0\r\n\r\n", len(DATA)),
+        ("a length that overflows", b"ffffffffffffffffff\r\n" + DATA + b"\r\n0\r\n\r\n", len(DATA)),
+    ],
+    ids=lambda part: part.replace(" ", "-") if isinstance(part, str) else "",
+)
 def test_faulty_framing_is_refused(through, bucket, fault, body, length):
     answer = put_chunked(through, bucket, "x-amz-checksum-crc32", body, length)
     assert answer.status == 400, fault
@@ -131,7 +142,9 @@ def signed_chunks(way, target, pieces, fault):
     # a chunk: its length in hexadecimal, `;chunk-signature=` and 64 digits, two line ends
     length = sum(len(piece) + len(f"{len(piece):x}") + 17 + 64 + 4 for piece in pieces)
     headers = {
-        "Content-Encoding": "aws-chunked", "x-amz-decoded-content-length": str(sum(map(len, pieces))), "Content-Length": str(length),
+        "Content-Encoding": "aws-chunked",
+        "x-amz-decoded-content-length": str(sum(map(len, pieces))),
+        "Content-Length": str(length),
     }
     request, signer = wire.signed(way.endpoint, "PUT", target, headers, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
     previous = wire.signature(request)

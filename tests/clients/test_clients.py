@@ -31,7 +31,9 @@ def materials(run_folder, sealed_canary, clear_canary):
     for way, canary in (("gateway", sealed_canary), ("direct", clear_canary)):
         folder = run_folder / f"material-{way}"
         made[way] = Material(
-            Tree(folder / "tree", canary, long_prefix=PREFIX), Tree(folder / "plain", canary, plain), folder / "large.bin",
+            Tree(folder / "tree", canary, long_prefix=PREFIX),
+            Tree(folder / "plain", canary, plain),
+            folder / "large.bin",
         )
         made[way].large.write_bytes(canary.content(LARGE, "large"))
     return made
@@ -56,7 +58,9 @@ def exercise(client, way, materials, tmp_path):
     bucket = way.bucket()
     tree, large = materials[way.name].tree, materials[way.name].large
     if client.decodes_listings and not encodes_listings(way.store_client, bucket):
-        deviates(way.store, "does not heed encoding-type=url in listings: names with % and + are left out for", client.name)
+        deviates(
+            way.store, "does not heed encoding-type=url in listings: names with % and + are left out for", client.name
+        )
         tree = materials[way.name].plain
 
     assert client.sync(tree.root, bucket, PREFIX) == len(tree.digests)

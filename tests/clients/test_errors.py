@@ -29,39 +29,66 @@ def test_credentials(through, bucket):
     assert through.client.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
-@pytest.mark.parametrize("seconds, code", [(-1_000, "RequestTimeTooSkewed"), (1_000, "RequestTimeTooSkewed"), (-800, ""), (800, "")])
+@pytest.mark.parametrize(
+    "seconds, code", [(-1_000, "RequestTimeTooSkewed"), (1_000, "RequestTimeTooSkewed"), (-800, ""), (800, "")]
+)
 def test_clocks(through, bucket, seconds, code):
     with wire.clock(seconds):
         answer = wire.send(through.endpoint, "GET", f"/{bucket}?list-type=2", payload=wire.EMPTY)
     assert wire.code(answer) == code
 
 
-@pytest.mark.parametrize("method, target, code", [
-    ("GET", "?unknown=1", "NotImplemented"), ("GET", "?list-type=2&unknown=1", "NotImplemented"), ("GET", "?website=", "AccessDenied"),
-    ("PUT", "?replication=", "AccessDenied"), ("GET", "?inventory=", "AccessDenied"), ("POST", "?", "NotImplemented"),
-    ("GET", "/a?torrent=", "AccessDenied"), ("POST", "/a?select=&select-type=2", "AccessDenied"), ("PATCH", "/a", "MethodNotAllowed"),
-    ("PUT", "/a?partNumber=1", "NotImplemented"), ("GET", "/a?partNumber=x", "InvalidArgument"), ("PUT", "/a?renameObject=", "AccessDenied"),
-])
+@pytest.mark.parametrize(
+    "method, target, code",
+    [
+        ("GET", "?unknown=1", "NotImplemented"),
+        ("GET", "?list-type=2&unknown=1", "NotImplemented"),
+        ("GET", "?website=", "AccessDenied"),
+        ("PUT", "?replication=", "AccessDenied"),
+        ("GET", "?inventory=", "AccessDenied"),
+        ("POST", "?", "NotImplemented"),
+        ("GET", "/a?torrent=", "AccessDenied"),
+        ("POST", "/a?select=&select-type=2", "AccessDenied"),
+        ("PATCH", "/a", "MethodNotAllowed"),
+        ("PUT", "/a?partNumber=1", "NotImplemented"),
+        ("GET", "/a?partNumber=x", "InvalidArgument"),
+        ("PUT", "/a?renameObject=", "AccessDenied"),
+    ],
+)
 def test_operations_that_are_not_served(through, bucket, method, target, code):
     answer = wire.send(through.endpoint, method, f"/{bucket}{target}", payload=wire.EMPTY)
     assert wire.code(answer) == code, answer.status
 
 
-@pytest.mark.parametrize("name, value", [
-    ("x-amz-server-side-encryption-customer-algorithm", "AES256"), ("x-amz-write-offset-bytes", "0"),
-    ("x-amz-website-redirect-location", "/"), ("x-amz-mfa", "serial 123456"),
-])
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
+        ("x-amz-write-offset-bytes", "0"),
+        ("x-amz-website-redirect-location", "/"),
+        ("x-amz-mfa", "serial 123456"),
+    ],
+)
 def test_fields_that_are_not_served(through, bucket, name, value):
     answer = wire.send(through.endpoint, "PUT", f"/{bucket}/a", {name: value}, b"body")
     assert (answer.status, wire.code(answer)) == (501, "NotImplemented")
     assert through.client.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
-@pytest.mark.parametrize("document", [
-    b"", b"<", b"<Delete>", b"<Other/>", b"<Delete><Object></Object></Delete>", b"\xff\xfe<Delete/>",
-    b"<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><Delete><Object><Key>&x;</Key></Object></Delete>",
-    b"<Delete>" + b"<Object><Key>a</Key></Object>" * 1_001 + b"</Delete>",
-], ids=range(8))
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"<",
+        b"<Delete>",
+        b"<Other/>",
+        b"<Delete><Object></Object></Delete>",
+        b"\xff\xfe<Delete/>",
+        b"<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><Delete><Object><Key>&x;</Key></Object></Delete>",
+        b"<Delete>" + b"<Object><Key>a</Key></Object>" * 1_001 + b"</Delete>",
+    ],
+    ids=range(8),
+)
 def test_malformed_documents(through, bucket, document):
     md5 = base64.b64encode(hashlib.md5(document).digest()).decode()
     answer = wire.send(through.endpoint, "POST", f"/{bucket}?delete=", {"Content-MD5": md5}, document)
@@ -72,7 +99,9 @@ def test_malformed_documents(through, bucket, document):
 def talk(endpoint, request):
     """Raw bytes over TLS; all that comes back until the gateway closes or falls silent."""
     context = ssl.create_default_context(cafile=str(endpoint.ca))
-    with socket.create_connection(("127.0.0.1", endpoint.port), 10) as plain, context.wrap_socket(plain, server_hostname="localhost") as tls:
+    with socket.create_connection(("127.0.0.1", endpoint.port), 10) as raw, context.wrap_socket(
+        plain, server_hostname="localhost"
+    ) as tls:
         tls.sendall(request)
         tls.settimeout(10)
         came = b""
@@ -83,17 +112,21 @@ def talk(endpoint, request):
         return came
 
 
-@pytest.mark.parametrize("request_head", [
-    b"GET / HTTP/1.1\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: other\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n",
-    b"PUT /bucket/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    b"PUT /bucket/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
-    b"PUT /bucket/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-    b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n",
-    b"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    b"GARBAGE\r\n\r\n",
-], ids=range(9))
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: other\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n",
+        b"PUT /bucket/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"PUT /bucket/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"PUT /bucket/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n",
+        b"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GARBAGE\r\n\r\n",
+    ],
+    ids=range(9),
+)
 def test_ambiguous_requests_are_refused(gateway, request_head):
     answer = talk(gateway.endpoint, request_head)
     assert answer == b"" or int(answer.split()[1]) in (400, 403, 404, 405, 421, 501, 505), answer

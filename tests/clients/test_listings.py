@@ -26,7 +26,9 @@ SIZES = {key: number for number, key in enumerate(KEYS)}
 @pytest.mark.parametrize("page", [1, 2, 1_000])
 def test_every_page(direct, through, listed, operation, page):
     def entries(way):
-        pages = way.client.get_paginator(operation).paginate(Bucket=listed[way.name], PaginationConfig={"PageSize": page})
+        pages = way.client.get_paginator(operation).paginate(
+            Bucket=listed[way.name], PaginationConfig={"PageSize": page}
+        )
         try:
             return [entry for part in pages for entry in part.get("Contents", []) + part.get("Versions", [])]
         except PaginationError:
@@ -41,10 +43,21 @@ def test_every_page(direct, through, listed, operation, page):
         assert entry["ETag"] == through.client.head_object(Bucket=listed["gateway"], Key=entry["Key"])["ETag"]
 
 
-@pytest.mark.parametrize("settings", [
-    {"Delimiter": "/"}, {"Prefix": "b/"}, {"Prefix": "b/", "Delimiter": "/"}, {"Prefix": "missing"}, {"EncodingType": "url"},
-    {"Delimiter": "/", "MaxKeys": 2}, {"StartAfter": "b/2"}, {"FetchOwner": True}, {"MaxKeys": 0},
-], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"Delimiter": "/"},
+        {"Prefix": "b/"},
+        {"Prefix": "b/", "Delimiter": "/"},
+        {"Prefix": "missing"},
+        {"EncodingType": "url"},
+        {"Delimiter": "/", "MaxKeys": 2},
+        {"StartAfter": "b/2"},
+        {"FetchOwner": True},
+        {"MaxKeys": 0},
+    ],
+    ids=str,
+)
 def test_as_the_store_lists(direct, through, listed, settings):
     def steps(way, _):
         answer = way.client.list_objects_v2(Bucket=listed[way.name], **settings)

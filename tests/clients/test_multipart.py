@@ -43,7 +43,11 @@ def bucket(through):
 
 @pytest.fixture(scope="session")
 def data(sealed_canary):
-    return sealed_canary.content(FIRST, "first"), sealed_canary.content(SECOND, "second"), sealed_canary.content(LAST, "last")
+    return (
+        sealed_canary.content(FIRST, "first"),
+        sealed_canary.content(SECOND, "second"),
+        sealed_canary.content(LAST, "last"),
+    )
 
 
 def stored(through, bucket, key="object.bin"):
@@ -69,7 +73,9 @@ def test_the_tag_is_s3s_own_when_every_part_had_a_verified_md5(through, bucket, 
         upload.part(number, part, ContentMD5=base64.b64encode(hashlib.md5(part).digest()).decode())
     digests = b"".join(hashlib.md5(part).digest() for part in data)
     expected = f'"{hashlib.md5(digests).hexdigest()}-3"'
-    assert [part["ETag"].strip('"') for part in upload.listed()["Parts"]] == [hashlib.md5(part).hexdigest() for part in data]
+    assert [part["ETag"].strip('"') for part in upload.listed()["Parts"]] == [
+        hashlib.md5(part).hexdigest() for part in data
+    ]
     assert upload.complete()["ETag"] == expected
     assert through.client.head_object(Bucket=bucket, Key="object.bin")["ETag"] == expected
     assert through.client.list_objects(Bucket=bucket)["Contents"][0]["ETag"] == expected
@@ -209,25 +215,39 @@ def test_parts_are_copied(through, bucket, data):
     target = Upload(through, bucket)
     sources = [
         ("source one.bin", None, data[1]),
-        ("source-of-parts.bin", (FIRST - 65_537, FIRST + 1_000_000), (data[0] + data[2])[FIRST - 65_537 : FIRST + 1_000_001]),
+        (
+            "source-of-parts.bin",
+            (FIRST - 65_537, FIRST + 1_000_000),
+            (data[0] + data[2])[FIRST - 65_537 : FIRST + 1_000_001],
+        ),
     ]
     for number, (key, span, _) in enumerate(sources, 1):
         settings = {"CopySourceRange": f"bytes={span[0]}-{span[1]}"} if span else {}
         answer = through.client.upload_part_copy(
-            **target.place, PartNumber=number, CopySource={"Bucket": bucket, "Key": key}, **settings,
+            **target.place,
+            PartNumber=number,
+            CopySource={"Bucket": bucket, "Key": key},
+            **settings,
         )
         target.parts[number] = {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
     target.complete()
     assert stored(through, bucket) == b"".join(part for _, _, part in sources)
     beyond = {"CopySource": {"Bucket": bucket, "Key": "source one.bin"}, "CopySourceRange": f"bytes=0-{SECOND}"}
     assert code_of(through.client.upload_part_copy, **Upload(through, bucket).place, PartNumber=1, **beyond) in (
-        "InvalidRange", "InvalidArgument",
+        "InvalidRange",
+        "InvalidArgument",
     )
 
 
-@pytest.mark.parametrize("algorithm, kind", [
-    ("CRC32", "FULL_OBJECT"), ("CRC64NVME", "FULL_OBJECT"), ("CRC32C", "COMPOSITE"), ("SHA256", "COMPOSITE"),
-])
+@pytest.mark.parametrize(
+    "algorithm, kind",
+    [
+        ("CRC32", "FULL_OBJECT"),
+        ("CRC64NVME", "FULL_OBJECT"),
+        ("CRC32C", "COMPOSITE"),
+        ("SHA256", "COMPOSITE"),
+    ],
+)
 def test_the_checksum_of_the_whole(through, bucket, data, algorithm, kind):
     from test_checksums import VALUES, value
 
@@ -259,10 +279,14 @@ def test_a_part_by_its_number(through, bucket, data):
         got = through.client.get_object(Bucket=bucket, Key="object.bin", PartNumber=number)
         assert got["Body"].read() == part and got["PartsCount"] == 3
         assert got["ResponseMetadata"]["HTTPStatusCode"] == 206
-        assert through.client.head_object(Bucket=bucket, Key="object.bin", PartNumber=number)["ContentLength"] == len(part)
+        assert through.client.head_object(Bucket=bucket, Key="object.bin", PartNumber=number)["ContentLength"] == len(
+            part
+        )
     assert code_of(through.client.get_object, Bucket=bucket, Key="object.bin", PartNumber=4) == "InvalidPartNumber"
     attributes = through.client.get_object_attributes(
-        Bucket=bucket, Key="object.bin", ObjectAttributes=["ObjectParts", "ObjectSize", "ETag"],
+        Bucket=bucket,
+        Key="object.bin",
+        ObjectAttributes=["ObjectParts", "ObjectSize", "ETag"],
     )
     assert attributes["ObjectSize"] == FIRST + SECOND + LAST
     assert attributes["ObjectParts"]["TotalPartsCount"] == 3

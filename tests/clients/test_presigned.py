@@ -59,8 +59,12 @@ def test_what_is_expired_or_changed_is_refused(through, bucket):
     good = address(through, "get_object", **place)
     assert fetch(through, "GET", good).status == 200
     for why, method, url in [
-        ("expired", "GET", expired), ("not yet valid", "GET", early), ("method", "PUT", good), ("key", "GET", good.replace("/a?", "/b?")),
-        ("signature", "GET", good[:-1] + ("0" if good[-1] != "0" else "1")), ("query", "GET", good + "&versionId=x"),
+        ("expired", "GET", expired),
+        ("not yet valid", "GET", early),
+        ("method", "PUT", good),
+        ("key", "GET", good.replace("/a?", "/b?")),
+        ("signature", "GET", good[:-1] + ("0" if good[-1] != "0" else "1")),
+        ("query", "GET", good + "&versionId=x"),
         ("expiry", "GET", good.replace("X-Amz-Expires=60", "X-Amz-Expires=600")),
         ("too long", "GET", address(through, "get_object", 604_801, **place)),
         ("nothing", "GET", f"{through.endpoint.url}/{bucket}/a"),
@@ -80,9 +84,15 @@ def form(way, post, data, name="picture.png", extra=None, drop=()):
 def test_a_form_uploads(through, bucket):
     data = through.canary.content(300_000, "form")
     post = through.client.generate_presigned_post(
-        bucket, "uploads/${filename}", {"Content-Type": "image/png", "x-amz-meta-secret": through.canary.text.decode()},
-        [["starts-with", "$key", "uploads/"], {"Content-Type": "image/png"}, ["content-length-range", 300_000, 300_000],
-         ["starts-with", "$x-amz-meta-secret", ""]],
+        bucket,
+        "uploads/${filename}",
+        {"Content-Type": "image/png", "x-amz-meta-secret": through.canary.text.decode()},
+        [
+            ["starts-with", "$key", "uploads/"],
+            {"Content-Type": "image/png"},
+            ["content-length-range", 300_000, 300_000],
+            ["starts-with", "$x-amz-meta-secret", ""],
+        ],
     )
     answer = form(through, post, data)
     assert answer.status in (200, 201, 204), answer.read()
@@ -94,7 +104,10 @@ def test_a_form_uploads(through, bucket):
 
 def test_a_form_that_breaks_its_policy_stores_nothing(through, bucket):
     post = through.client.generate_presigned_post(
-        bucket, "a", {"success_action_status": "201"}, [["content-length-range", 1, 10], {"success_action_status": "201"}],
+        bucket,
+        "a",
+        {"success_action_status": "201"},
+        [["content-length-range", 1, 10], {"success_action_status": "201"}],
     )
     assert form(through, post, b"x" * 11).status == 400
     assert form(through, post, b"").status == 400

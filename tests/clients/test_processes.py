@@ -62,7 +62,9 @@ def test_an_upload_outlives_a_kill(store, own_gateway, sealed_canary):
 
     def cut_short(key):
         try:
-            way.client.put_object(Bucket=bucket, Key=key, Body=Slow(sealed_canary.content(20 * MIB, "cut")), ContentLength=20 * MIB)
+            way.client.put_object(
+                Bucket=bucket, Key=key, Body=Slow(sealed_canary.content(20 * MIB, "cut")), ContentLength=20 * MIB
+            )
             ended.append("acknowledged")
         except (ClientError, BotoCoreError):
             ended.append("failed")
@@ -122,7 +124,9 @@ def test_a_client_that_breaks_off_changes_nothing(through, end, sent):
     head = f"PUT {target} HTTP/1.1\r\nHost: localhost:{through.endpoint.port}\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in request.headers.items()) + "\r\n"
     context = ssl.create_default_context(cafile=str(through.endpoint.ca))
-    connection = context.wrap_socket(socket.create_connection(("127.0.0.1", through.endpoint.port)), server_hostname="localhost")
+    connection = context.wrap_socket(
+        socket.create_connection(("127.0.0.1", through.endpoint.port)), server_hostname="localhost"
+    )
     connection.sendall(head.encode() + data[:sent])
     time.sleep(0.2)
     if end == "close_notify":

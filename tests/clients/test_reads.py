@@ -36,11 +36,19 @@ def test_closed_ranges(through, reads):
         assert got["ContentLength"] == last + 1 - first
 
 
-@pytest.mark.parametrize("text, first, last", [
-    ("bytes=0-", 0, SIZE - 1), (f"bytes={SEGMENT}-", SEGMENT, SIZE - 1), (f"bytes={SIZE - 1}-", SIZE - 1, SIZE - 1),
-    ("bytes=-1", SIZE - 1, SIZE - 1), (f"bytes=-{SEGMENT}", SIZE - SEGMENT, SIZE - 1), (f"bytes=-{SIZE}", 0, SIZE - 1),
-    (f"bytes=-{SIZE + 9}", 0, SIZE - 1), (f"bytes=5-{SIZE + 999}", 5, SIZE - 1),
-])
+@pytest.mark.parametrize(
+    "text, first, last",
+    [
+        ("bytes=0-", 0, SIZE - 1),
+        (f"bytes={SEGMENT}-", SEGMENT, SIZE - 1),
+        (f"bytes={SIZE - 1}-", SIZE - 1, SIZE - 1),
+        ("bytes=-1", SIZE - 1, SIZE - 1),
+        (f"bytes=-{SEGMENT}", SIZE - SEGMENT, SIZE - 1),
+        (f"bytes=-{SIZE}", 0, SIZE - 1),
+        (f"bytes=-{SIZE + 9}", 0, SIZE - 1),
+        (f"bytes=5-{SIZE + 999}", 5, SIZE - 1),
+    ],
+)
 def test_open_ranges(through, reads, text, first, last):
     bucket, data = reads
     got = through.client.get_object(Bucket=bucket, Key="a", Range=text)
@@ -85,8 +93,14 @@ def test_conditions(through, reads):
     tag, modified = head["ETag"], head["LastModified"]
     hour = datetime.timedelta(hours=1)
     for read in (through.client.get_object, through.client.head_object):
-        for holds in ({"IfMatch": tag}, {"IfMatch": "*"}, {"IfNoneMatch": '"other"'}, {"IfModifiedSince": modified - hour},
-                      {"IfUnmodifiedSince": modified}, {"IfMatch": tag, "IfUnmodifiedSince": modified - hour}):
+        for holds in (
+            {"IfMatch": tag},
+            {"IfMatch": "*"},
+            {"IfNoneMatch": '"other"'},
+            {"IfModifiedSince": modified - hour},
+            {"IfUnmodifiedSince": modified},
+            {"IfMatch": tag, "IfUnmodifiedSince": modified - hour},
+        ):
             assert read(Bucket=bucket, Key="a", **holds)["ETag"] == tag, holds
         for fails in ({"IfMatch": '"other"'}, {"IfUnmodifiedSince": modified - hour}):
             assert status_of(read, Bucket=bucket, Key="a", **fails) == 412, fails
@@ -106,9 +120,17 @@ def test_if_range(through, reads):
 def test_fields_that_one_answer_overrules(through, reads):
     bucket, _ = reads
     got = through.client.get_object(
-        Bucket=bucket, Key="a", ResponseContentType="text/x-other", ResponseContentDisposition="attachment", ResponseCacheControl="no-store",
+        Bucket=bucket,
+        Key="a",
+        ResponseContentType="text/x-other",
+        ResponseContentDisposition="attachment",
+        ResponseCacheControl="no-store",
     )
-    assert (got["ContentType"], got["ContentDisposition"], got["CacheControl"]) == ("text/x-other", "attachment", "no-store")
+    assert (got["ContentType"], got["ContentDisposition"], got["CacheControl"]) == (
+        "text/x-other",
+        "attachment",
+        "no-store",
+    )
 
 
 def test_the_only_part_of_a_single_put(through, reads):
@@ -122,11 +144,22 @@ def test_what_is_not_there(direct, through):
         missing = dict(Bucket=bucket, Key="missing")
         no_bucket = dict(Bucket="no-such-bucket-anywhere", Key="a")
         return [
-            outcome(lambda: way.client.get_object(**missing)), outcome(lambda: way.client.head_object(**missing)),
-            outcome(lambda: way.client.get_object(**missing, Range="bytes=0-1")), outcome(lambda: way.client.get_object(**no_bucket)),
+            outcome(lambda: way.client.get_object(**missing)),
+            outcome(lambda: way.client.head_object(**missing)),
+            outcome(lambda: way.client.get_object(**missing, Range="bytes=0-1")),
+            outcome(lambda: way.client.get_object(**no_bucket)),
             outcome(lambda: way.client.get_object_attributes(**missing, ObjectAttributes=["ETag"])),
         ]
 
-    compare(direct, through, steps, [
-        ("NoSuchKey", 404), ("404", 404), ("NoSuchKey", 404), ("NoSuchBucket", 404), ("NoSuchKey", 404),
-    ])
+    compare(
+        direct,
+        through,
+        steps,
+        [
+            ("NoSuchKey", 404),
+            ("404", 404),
+            ("NoSuchKey", 404),
+            ("NoSuchBucket", 404),
+            ("NoSuchKey", 404),
+        ],
+    )

@@ -16,11 +16,26 @@ def restic(way, tmp_path):
 
     def run(*arguments):
         done = subprocess.run(
-            [program("restic", "apt-get install --no-install-recommends restic"), "--cacert", way.endpoint.ca, "--no-cache",
-             "-r", f"s3:{way.endpoint.url}/{bucket}/repository", *arguments],
-            capture_output=True, text=True, timeout=300,
-            env={**os.environ, "HOME": str(tmp_path), "RESTIC_PASSWORD": "backup", "AWS_ACCESS_KEY_ID": way.endpoint.access_key,
-                 "AWS_SECRET_ACCESS_KEY": way.endpoint.secret_key, "AWS_DEFAULT_REGION": "us-east-1"},
+            [
+                program("restic", "apt-get install --no-install-recommends restic"),
+                "--cacert",
+                way.endpoint.ca,
+                "--no-cache",
+                "-r",
+                f"s3:{way.endpoint.url}/{bucket}/repository",
+                *arguments,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={
+                **os.environ,
+                "HOME": str(tmp_path),
+                "RESTIC_PASSWORD": "backup",
+                "AWS_ACCESS_KEY_ID": way.endpoint.access_key,
+                "AWS_SECRET_ACCESS_KEY": way.endpoint.secret_key,
+                "AWS_DEFAULT_REGION": "us-east-1",
+            },
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -23,8 +23,11 @@ class Held:
 
     def put(self, data=None, metadata=None, key=None):
         self.way.store_client.put_object(
-            Bucket=self.bucket, Key=key or self.key, Body=self.bytes if data is None else data,
-            Metadata=self.metadata if metadata is None else metadata, ContentType="application/octet-stream",
+            Bucket=self.bucket,
+            Key=key or self.key,
+            Body=self.bytes if data is None else data,
+            Metadata=self.metadata if metadata is None else metadata,
+            ContentType="application/octet-stream",
         )
 
     def flipped(self, at):
@@ -35,7 +38,9 @@ class Held:
     def read(self, key=None, headers=None):
         """Status, the bytes that came, and whether the stream ended as if it were whole."""
         try:
-            answer = wire.send(self.way.endpoint, "GET", f"/{self.bucket}/{key or self.key}", headers, payload=wire.EMPTY)
+            answer = wire.send(
+                self.way.endpoint, "GET", f"/{self.bucket}/{key or self.key}", headers, payload=wire.EMPTY
+            )
         except urllib3.exceptions.ProtocolError:
             # what was good was not on its way yet when the connection was broken off
             return 0, b"", False
@@ -61,12 +66,23 @@ def assert_refused(read, data, good):
     assert len(came) <= good and came == data[: len(came)]
 
 
-@pytest.mark.parametrize("at, good", [
-    *[(at, 0) for at in (0, 7, 8, 40, 63, 64, 127)],
-    (HEADER, 0), (HEADER + SEGMENT, 0), (HEADER + STEP - 1, 0), (HEADER + STEP, SEGMENT), (HEADER + 3 * STEP + 9, 3 * SEGMENT),
-    (HEADER + 4 * STEP + 999, 4 * SEGMENT), (HEADER + 4 * STEP + 1_015, 4 * SEGMENT), (-1, SIZE - 1), (-9, SIZE - 1), (-100, SIZE - 1),
-    (-300, SIZE - 1),
-])
+@pytest.mark.parametrize(
+    "at, good",
+    [
+        *[(at, 0) for at in (0, 7, 8, 40, 63, 64, 127)],
+        (HEADER, 0),
+        (HEADER + SEGMENT, 0),
+        (HEADER + STEP - 1, 0),
+        (HEADER + STEP, SEGMENT),
+        (HEADER + 3 * STEP + 9, 3 * SEGMENT),
+        (HEADER + 4 * STEP + 999, 4 * SEGMENT),
+        (HEADER + 4 * STEP + 1_015, 4 * SEGMENT),
+        (-1, SIZE - 1),
+        (-9, SIZE - 1),
+        (-100, SIZE - 1),
+        (-300, SIZE - 1),
+    ],
+)
 def test_a_flipped_bit(single, at, good):
     held, data = single
     held.put(held.flipped(at))
@@ -139,7 +155,12 @@ def test_metadata_removed_or_changed(single, through):
     name = sorted(held.metadata)[0]
     value = held.metadata[name]
     other = ("A" if value[20] != "A" else "B").join([value[:20], value[21:]])
-    for metadata in ({}, {**held.metadata, name: other}, {**held.metadata, name: ""}, {name: value} if len(held.metadata) > 1 else {}):
+    for metadata in (
+        {},
+        {**held.metadata, name: other},
+        {**held.metadata, name: ""},
+        {name: value} if len(held.metadata) > 1 else {},
+    ):
         held.put(metadata=metadata)
         assert_refused(held.read(), data, 0)
         assert status_of(through.client.head_object, Bucket=held.bucket, Key="a") >= 500

@@ -71,17 +71,25 @@ def test_retention(direct, through):
 
     def steps(way, _):
         bucket = locked(way)
-        put = outcome(lambda: way.client.put_object(
-            Bucket=bucket, Key="a", Body=b"kept", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until,
-        ).get("VersionId"))
+        put = outcome(
+            lambda: way.client.put_object(
+                Bucket=bucket,
+                Key="a",
+                Body=b"kept",
+                ObjectLockMode="GOVERNANCE",
+                ObjectLockRetainUntilDate=until,
+            ).get("VersionId")
+        )
         if isinstance(put, tuple):
             return put
         seen = way.client.get_object_retention(Bucket=bucket, Key="a")["Retention"]
         head = way.client.head_object(Bucket=bucket, Key="a")
         kept = outcome(lambda: bool(way.client.delete_object(Bucket=bucket, Key="a", VersionId=put)))
-        freed = outcome(lambda: bool(
-            way.client.delete_object(Bucket=bucket, Key="a", VersionId=put, BypassGovernanceRetention=True)
-        ))
+        freed = outcome(
+            lambda: bool(
+                way.client.delete_object(Bucket=bucket, Key="a", VersionId=put, BypassGovernanceRetention=True)
+            )
+        )
         return seen["Mode"], seen["RetainUntilDate"] == until, head.get("ObjectLockMode"), kept, freed
 
     compare(direct, through, steps, ("GOVERNANCE", True, "GOVERNANCE", ("AccessDenied", 403), True))
@@ -117,5 +125,8 @@ def test_the_buckets_own_retention(direct, through):
 def test_deletion_with_mfa_is_refused(through):
     bucket = versioned(through)
     version = through.client.put_object(Bucket=bucket, Key="a", Body=b"body")["VersionId"]
-    assert code_of(through.client.delete_object, Bucket=bucket, Key="a", VersionId=version, MFA="serial 123456") == "NotImplemented"
+    assert (
+        code_of(through.client.delete_object, Bucket=bucket, Key="a", VersionId=version, MFA="serial 123456")
+        == "NotImplemented"
+    )
     assert through.client.get_object(Bucket=bucket, Key="a", VersionId=version)["Body"].read() == b"body"

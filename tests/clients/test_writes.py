@@ -10,8 +10,11 @@ from compare import code_of, compare, deviates, outcome, status_of
 from material import NAMES, longest
 
 HEADERS = {
-    "ContentType": "text/x-canary", "ContentDisposition": 'attachment; filename="canary.txt"', "ContentLanguage": "fr-FR",
-    "ContentEncoding": "x-canary", "CacheControl": "max-age=77",
+    "ContentType": "text/x-canary",
+    "ContentDisposition": 'attachment; filename="canary.txt"',
+    "ContentLanguage": "fr-FR",
+    "ContentEncoding": "x-canary",
+    "CacheControl": "max-age=77",
 }
 
 
@@ -80,9 +83,19 @@ def test_conditional_writes(direct, through):
         missing = outcome(lambda: bool(put(way, bucket, "missing", IfMatch=tag)))
         return create, again, replaced, stale, missing, read(way, bucket)
 
-    compare(direct, through, steps, (
-        True, ("PreconditionFailed", 412), True, ("PreconditionFailed", 412), ("NoSuchKey", 404), b"third",
-    ))
+    compare(
+        direct,
+        through,
+        steps,
+        (
+            True,
+            ("PreconditionFailed", 412),
+            True,
+            ("PreconditionFailed", 412),
+            ("NoSuchKey", 404),
+            b"third",
+        ),
+    )
 
 
 def test_a_conditional_completion(direct, through):
@@ -93,7 +106,9 @@ def test_a_conditional_completion(direct, through):
         upload = Upload(way, bucket, "a")
         upload.part(1, b"other")
         refused = outcome(lambda: bool(upload.complete(IfNoneMatch="*")))
-        replaced = outcome(lambda: bool(upload.complete(IfMatch=way.client.head_object(Bucket=bucket, Key="a")["ETag"])))
+        replaced = outcome(
+            lambda: bool(upload.complete(IfMatch=way.client.head_object(Bucket=bucket, Key="a")["ETag"]))
+        )
         return refused, replaced, read(way, bucket)
 
     compare(direct, through, steps, (("PreconditionFailed", 412), True, b"other"))
@@ -102,7 +117,9 @@ def test_a_conditional_completion(direct, through):
 def test_conditional_deletes(direct, through):
     def steps(way, bucket):
         put(way, bucket)
-        wrong = outcome(lambda: bool(way.client.delete_object(Bucket=bucket, Key="a", IfMatch='"0123456789abcdef0123456789abcdef"')))
+        wrong = outcome(
+            lambda: bool(way.client.delete_object(Bucket=bucket, Key="a", IfMatch='"0123456789abcdef0123456789abcdef"'))
+        )
         still = read(way, bucket)
         tag = way.client.head_object(Bucket=bucket, Key="a")["ETag"]
         right = outcome(lambda: bool(way.client.delete_object(Bucket=bucket, Key="a", IfMatch=tag)))
@@ -156,7 +173,9 @@ def test_conditions_on_the_source(direct, through):
             outcome(lambda: bool(copy(way, bucket, "missing"))),
         ]
 
-    compare(direct, through, steps, [True, ("PreconditionFailed", 412), ("PreconditionFailed", 412), ("NoSuchKey", 404)])
+    compare(
+        direct, through, steps, [True, ("PreconditionFailed", 412), ("PreconditionFailed", 412), ("NoSuchKey", 404)]
+    )
 
 
 def test_a_copied_multipart_object_reads_back(way):
@@ -188,7 +207,11 @@ def test_a_quiet_deletion_of_many(direct, through):
     def steps(way, bucket):
         put(way, bucket)
         quiet = way.client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a"}], "Quiet": True})
-        return quiet.get("Deleted", []), quiet.get("Errors", []), status_of(way.client.head_object, Bucket=bucket, Key="a")
+        return (
+            quiet.get("Deleted", []),
+            quiet.get("Errors", []),
+            status_of(way.client.head_object, Bucket=bucket, Key="a"),
+        )
 
     compare(direct, through, steps, ([], [], 404))
 
@@ -219,7 +242,9 @@ def test_directory_markers(direct, through, bucket):
         return
     assert through.client.head_object(Bucket=bucket, Key="folder/")["ContentLength"] == 0
     assert read(through, bucket, "folder/") == b""
-    found = outcome(lambda: bool(copy(through, bucket, "folder/", "elsewhere/")) and read(through, bucket, "elsewhere/"))
+    found = outcome(
+        lambda: bool(copy(through, bucket, "folder/", "elsewhere/")) and read(through, bucket, "elsewhere/")
+    )
     if found != b"":
         assert found == outcome(lambda: bool(copy(direct, alone, "folder/", "elsewhere/")))
         deviates(direct.store, f"does not copy directory markers: {found}")
@@ -229,6 +254,7 @@ def test_keys_are_what_they_are(direct, through):
     """Neither store keeps `//` and `..`: what counts is that nothing is confused, and that nothing else opens."""
     keys = ["a//b", "a/../b", "./c", "d/.", "e*?[x]", "f\\g", longest(""), "h\u00a0i", "j:k|l"]
     for key in keys:
+
         def steps(way, bucket):
             put(way, bucket, key, key.encode())
             return read(way, bucket, key)

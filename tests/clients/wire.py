@@ -71,7 +71,11 @@ def signature(request):
 def chunk_signature(request, signer, previous, piece):
     """The signature of a chunk that follows the one with the signature `previous`."""
     parts = [
-        "AWS4-HMAC-SHA256-PAYLOAD", request.context["timestamp"], signer.credential_scope(request), previous, EMPTY,
+        "AWS4-HMAC-SHA256-PAYLOAD",
+        request.context["timestamp"],
+        signer.credential_scope(request),
+        previous,
+        EMPTY,
         hashlib.sha256(piece).hexdigest(),
     ]
     return signer.signature("\n".join(parts), request)
