@@ -34,6 +34,7 @@ def results(binary: Path) -> Iterator[Result]:
         yield "sealed-recovery-records", work.opens(65537, work.with_records)
         yield "sealed-recovery-bundle", work.opens(65537, work.with_bundle)
         yield "sealed-flipped-byte", work.refuses_a_flipped_byte()
+        yield "sealed-flipped-bundle", work.refuses_a_damaged_bundle()
         yield "sealed-ranges", work.opens_ranges(327681)
         for size in DAMAGED_SIZES:
             yield from work.agrees_about_damage(size)
@@ -51,12 +52,7 @@ class Workshop:
         self._keys = site / "keys"
         self._identity = self._keys / "identities" / "ministry.identity"
         self._passphrase = site / "secrets" / "passphrase"
-        self._recovery: list[str | Path] = [
-            "--identity",
-            site / "recovery/recovery.identity",
-            "--passphrase-file",
-            site / "recovery/passphrase",
-        ]
+        self._recovery = site / "recovery"
         for size in SIZES:
             self._plain(size).write_bytes(plaintext(size))
             place = ["--tenant", "min-interieur", "--service", "s3", "--namespace", "dossiers"]
@@ -70,11 +66,15 @@ class Workshop:
 
     @property
     def with_records(self) -> list[str | Path]:
-        return ["--records", self._keys / "records", *self._recovery]
+        return ["--records", self._keys / "records", *self._recovery_options]
 
     @property
     def with_bundle(self) -> list[str | Path]:
-        return ["--bundle", self._folder / "bundle", *self._recovery]
+        return ["--bundle", self._folder / "bundle", *self._recovery_options]
+
+    @property
+    def _recovery_options(self) -> list[str | Path]:
+        return ["--identity", self._recovery / "recovery.identity", "--passphrase-file", self._recovery / "passphrase"]
 
     def opens(self, size: int, keys: list[str | Path]) -> str | None:
         out = self._folder / "opened"
@@ -84,10 +84,19 @@ class Workshop:
         return None if out.read_bytes() == plaintext(size) else "another plaintext came out"
 
     def refuses_a_flipped_byte(self) -> str | None:
-        damaged, out = self._folder / "damaged", self._folder / "nothing"
+        damaged = self._folder / "damaged"
         damaged.write_bytes(flipped(self._sealed(65537).read_bytes(), 66000))
-        done = self._open(damaged, self.with_keys, out)
-        if done.returncode != 1 or "segment: " not in done.stderr:
+        return self._refuses("segment", damaged, self.with_keys)
+
+    def refuses_a_damaged_bundle(self) -> str | None:
+        bundle = self._folder / "damaged-bundle"
+        bundle.write_bytes(flipped((self._folder / "bundle").read_bytes(), 100))
+        return self._refuses("key-file-malformed", self._sealed(1), ["--bundle", bundle, *self._recovery_options])
+
+    def _refuses(self, name: str, file: Path, keys: list[str | Path]) -> str | None:
+        out = self._folder / "nothing"
+        done = self._open(file, keys, out)
+        if done.returncode != 1 or f": {name}: " not in done.stderr:
             return f"exit code {done.returncode}, {done.stderr.strip()}"
         return "a file was written" if out.exists() else None
 
