@@ -45,6 +45,9 @@ codes! {
     BODY_INCOMPLETE = "body-incomplete", 400, Client, "The body ended before its declared length.";
     TOO_SLOW = "too-slow", 408, Client, "The client sent or read nothing for too long.";
     TOO_LARGE = "too-large", 400, Client, "The body exceeds what the upstream can hold once sealed.";
+    RULE_VIOLATED = "rule-violated", 403, Client, "The request holds something that the service's rules do not name.";
+    FIELD_TOO_LONG = "field-too-long", 400, Client, "A value is too long for the provider's field once sealed.";
+    ENCODING_UNKNOWN = "encoding-unknown", 415, Client, "The body's type or encoding is not one that the service's rules name.";
     OVERLOADED = "overloaded", 503, Gateway, "The gateway is at its limit; try again.";
     DRAINING = "draining", 503, Gateway, "The gateway is shutting down; try again.";
     KEY_UNAVAILABLE = "key-unavailable", 503, Gateway, "The key that is needed can't be had now.";

@@ -1,5 +1,12 @@
 //! `docs/errors.md` lists every code, as what it is answered, and every name of the key ring's and the state's errors.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::BTreeSet;
 
 use sceau::adapter::RefusedRequest;
@@ -57,6 +64,7 @@ fn every_code_is_documented_as_it_is_answered() {
                 request_id: RequestId(1),
                 method: &http::Method::GET,
                 path: "/",
+                accept: None,
             },
         );
         assert_eq!(row[1], answer.status().as_u16().to_string(), "{}", row[0]);

@@ -1,5 +1,12 @@
 //! The key ring against a directory on disk, as an operator and a custodian use it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +14,7 @@ use std::time::Duration;
 
 use sceau::keyring::offline::{self, OfflineEpochs};
 use sceau::keyring::recipients::Role;
-use sceau::keyring::{KeyError, Keyring, Provider, Settings, admin};
+use sceau::keyring::{KeyError, Keyring, Provider, Settings, admin, bundle};
 use sceau::seal::{Context, Epochs, KeyLookup, LookupError, ObjectId, Salt, blob};
 use sceau::secret::SecretBytes;
 
@@ -31,7 +38,7 @@ fn made(root: &Path) {
     admin::init(&admin::Init {
         directory: &root.join("keys"),
         passphrase: &pass("ministry"),
-        recovery: Some((&recovery, &pass("recovery"))),
+        recovery: admin::Recovery::Identity(&recovery, &pass("recovery")),
     })
     .unwrap();
 }
@@ -83,15 +90,15 @@ fn what_was_sealed_opens_after_a_restart_and_for_recovery_alone() {
     assert!(opened(again.as_ref(), &context("n"), &sealed));
 
     // the ministry's identity is lost: an exported bundle and the recovery identity open it, offline
-    let bundle = root.path().join("bundle");
+    let target = root.path().join("bundle");
     assert_eq!(
-        admin::export_recovery(&root.path().join("keys"), &bundle).unwrap(),
+        bundle::export(&root.path().join("keys"), &target).unwrap(),
         1
     );
     std::fs::remove_dir_all(root.path().join("keys")).unwrap();
     let identity =
         offline::identity(&root.path().join("recovery.identity"), &pass("recovery")).unwrap();
-    let lookup = OfflineEpochs::read(&[bundle], identity).unwrap();
+    let lookup = OfflineEpochs::read(&[target], identity).unwrap();
     assert!(opened(&lookup, &context("n"), &sealed));
 }
 
@@ -130,6 +137,100 @@ fn epochs_end_by_count_and_by_age_and_by_order() {
     assert!(epochs.current().unwrap().id != epochs.current().unwrap().id);
 }
 
+/// Beyond the time after which the directory is asked again.
+fn a_minute_passes() {
+    NOW.fetch_add(61, Ordering::Relaxed);
+}
+
+#[test]
+fn each_order_to_rotate_is_followed_once() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let keys = root.path().join("keys");
+    let epochs = open(root.path()).epochs(context("n"));
+    let first = epochs.current().unwrap().id;
+    a_minute_passes();
+    assert_eq!(epochs.current().unwrap().id, first);
+    // orders of one and the same second, by a clock that is behind
+    let mut last = first;
+    for _ in 0..2 {
+        admin::rotate(&keys, 5).unwrap();
+        a_minute_passes();
+        let next = epochs.current().unwrap().id;
+        assert!(next != last);
+        a_minute_passes();
+        assert_eq!(epochs.current().unwrap().id, next);
+        last = next;
+    }
+}
+
+#[test]
+fn recipients_that_change_while_a_gateway_runs_count_at_once() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let keys = root.path().join("keys");
+    let epochs = open(root.path()).epochs(context("n"));
+    let second = sceau::keyring::identity::Identity::generate();
+    let wraps = || {
+        let id = epochs.current().unwrap().id;
+        let records = admin::read_records(&keys).unwrap();
+        let record = records.iter().find(|record| record.id == id).unwrap();
+        record.wraps.len()
+    };
+    let key = second.recipient();
+    admin::add_recipient(&keys, "second", Role::Ministry, key, false).unwrap();
+    assert_eq!(wraps(), 3);
+    admin::remove_recipient(&keys, "second", false, None).unwrap();
+    admin::rotate(&keys, clock()).unwrap();
+    a_minute_passes();
+    assert_eq!(wraps(), 2, "whoever was removed gets no new secret");
+    // the gateway's own identity is removed: it seals nothing that it can't read
+    admin::add_recipient(&keys, "second", Role::Ministry, key, false).unwrap();
+    admin::remove_recipient(&keys, "ministry", false, None).unwrap();
+    admin::rotate(&keys, clock()).unwrap();
+    a_minute_passes();
+    assert!(epochs.current().is_err());
+}
+
+#[test]
+fn a_shredded_epoch_is_sealed_under_no_more() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let epochs = open(root.path()).epochs(context("n"));
+    let first = epochs.current().unwrap().id;
+    let name = format!("keys/records/{}.record", hex::encode(first.0));
+    std::fs::remove_file(root.path().join(name)).unwrap();
+    a_minute_passes();
+    assert!(epochs.current().unwrap().id != first);
+}
+
+#[test]
+fn opened_epochs_are_kept_for_their_time_and_the_least_used_makes_room() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let keyring = open(root.path());
+    let ids: Vec<_> = (0..4)
+        .map(|_| keyring.epochs(context("n")).current().unwrap().id.short())
+        .collect();
+    let mut small = settings(root.path());
+    small.cache_size = 2;
+    small.cache_ttl = Duration::from_secs(100_000);
+    let epochs = Arc::new(Keyring::open(small, clock).unwrap()).epochs(context("n"));
+    for i in [0, 1, 0, 2] {
+        epochs.epoch(ids[i]).unwrap();
+    }
+    let mut short = settings(root.path());
+    short.cache_ttl = Duration::from_secs(30);
+    let brief = Arc::new(Keyring::open(short, clock).unwrap()).epochs(context("n"));
+    brief.epoch(ids[3]).unwrap();
+    // what is found from here on was kept
+    std::fs::remove_dir_all(root.path().join("keys/records")).unwrap();
+    let kept: Vec<_> = ids.iter().map(|id| epochs.epoch(*id).is_ok()).collect();
+    assert_eq!(kept, [true, false, true, false]);
+    a_minute_passes();
+    assert!(matches!(brief.epoch(ids[3]), Err(LookupError::Unknown)));
+}
+
 #[test]
 fn seal_only_reads_its_own_epoch_and_no_other() {
     let root = tempfile::tempdir().unwrap();
@@ -164,23 +265,23 @@ fn a_changed_recipient_reads_after_rewrapping_and_the_old_one_no_more() {
         &context("n"),
     );
     let second = sceau::keyring::identity::Identity::generate();
-    let key = second.recipient().to_string();
-    admin::add_recipient(&keys, "second", Role::Ministry, &key).unwrap();
+    let key = second.recipient().clone();
+    admin::add_recipient(&keys, "second", Role::Ministry, &key, false).unwrap();
     assert!(
-        admin::add_recipient(&keys, "again", Role::Ministry, &key).is_err(),
+        admin::add_recipient(&keys, "again", Role::Ministry, &key, false).is_err(),
         "the same key twice"
     );
     let identity =
         offline::identity(&admin::identity_path(&keys, "ministry"), &pass("ministry")).unwrap();
-    assert_eq!(admin::rewrap(&keys, &identity, false).unwrap(), 1);
+    assert_eq!(admin::rewrap(&keys, &identity, false).unwrap().wrapped, 1);
     let lookup = OfflineEpochs::read(std::slice::from_ref(&keys), second).unwrap();
     assert!(opened(&lookup, &context("n"), &sealed));
-    admin::remove_recipient(&keys, "ministry", false).unwrap();
+    admin::remove_recipient(&keys, "ministry", false, None).unwrap();
     assert!(
-        admin::remove_recipient(&keys, "recovery", false).is_err(),
+        admin::remove_recipient(&keys, "recovery", false, None).is_err(),
         "recovery must be left"
     );
-    assert!(admin::remove_recipient(&keys, "nobody", false).is_err());
+    assert!(admin::remove_recipient(&keys, "nobody", false, None).is_err());
     let refused = Keyring::open(settings(root.path()), clock);
     assert!(
         matches!(refused, Err(KeyError::NoIdentity)),
@@ -199,11 +300,12 @@ fn a_shredded_epoch_opens_for_nobody() {
     );
     let record = admin::read_records(&keys).unwrap().remove(0);
     let id = hex::encode(record.id.0);
-    assert!(
-        admin::shred(&keys, &id[..4]).is_err(),
-        "too short to be meant"
-    );
-    assert_eq!(admin::shred(&keys, &id[..12]).unwrap(), id);
+    assert!(admin::shred(&keys, &id[..63], clock(), true).is_err());
+    assert!(matches!(
+        admin::shred(&keys, &id, clock(), false),
+        Err(KeyError::InUse(_))
+    ));
+    admin::shred(&keys, &id, clock(), true).unwrap();
     assert!(!opened(
         open(root.path()).epochs(context("n")).as_ref(),
         &context("n"),

@@ -4,15 +4,20 @@
 //! The stages run in a fixed order, driven by `proxy`: `classify` (unknown is refused), `verify` (the client's own
 //! signature), the policy's verdict, `perform`. `refuse` words an error in the protocol's own form.
 
+pub mod http;
+mod opening;
+mod page;
+mod range;
 pub mod s3;
+pub mod webdav;
 
 use std::any::Any;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use ::http::{HeaderMap, Response, Uri, request};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Response, request};
 
 use crate::body::{Plain, Released};
 use crate::error::Refusal;
@@ -47,10 +52,17 @@ pub struct Exchange {
 #[derive(Debug, Clone, Copy)]
 pub struct RefusedRequest<'a> {
     pub request_id: RequestId,
-    pub method: &'a http::Method,
+    pub method: &'a ::http::Method,
     /// The raw path, without the query.
     pub path: &'a str,
+    /// What the client says that it reads.
+    pub accept: Option<&'a str>,
 }
+
+/// Who asked, where that became known only while the request was performed (a form's fields); in the answer's
+/// extensions, for the log.
+#[derive(Debug, Clone)]
+pub struct Principal(pub Arc<str>);
 
 #[async_trait]
 pub trait Adapter: Send + Sync {
@@ -86,9 +98,9 @@ pub trait Adapter: Send + Sync {
 }
 
 /// The host that a request names: HTTP/2's authority, or the `Host` field (`proxy` has checked that they agree).
-pub(crate) fn authority(head: &request::Parts) -> Option<&str> {
-    match head.uri.authority() {
+pub(crate) fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    match uri.authority() {
         Some(authority) => Some(authority.as_str()),
-        None => head.headers.get(http::header::HOST)?.to_str().ok(),
+        None => headers.get(::http::header::HOST)?.to_str().ok(),
     }
 }

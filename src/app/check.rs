@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::outcome::Exit;
+use super::seconds;
 use crate::config::{self, Decision, Fault, Gateway};
 use crate::keyring::Keyring;
 
@@ -28,6 +29,8 @@ struct Accepted {
     digest: String,
     listeners: usize,
     services: Vec<String>,
+    /// What an operator is to know of the services' limits.
+    limits: Vec<String>,
     decisions: Vec<Decision>,
 }
 
@@ -47,7 +50,10 @@ pub fn check(args: &CheckArgs) -> ExitCode {
             }
         }
     }
-    ExitCode::from(u8::from(outcome.is_err()))
+    match outcome {
+        Ok(_) => Exit::Done.into(),
+        Err(_) => Exit::Failed.into(),
+    }
 }
 
 fn examine(path: &Path) -> Result<Accepted, Vec<Fault>> {
@@ -75,10 +81,11 @@ fn examine(path: &Path) -> Result<Accepted, Vec<Fault>> {
     Ok(Accepted {
         digest,
         listeners: listeners.len(),
-        services: services
-            .into_iter()
-            .map(|service| service.s3.name)
+        limits: services
+            .iter()
+            .filter_map(|service| Some(format!("{}: {}", service.name, service.kind.limits()?)))
             .collect(),
+        services: services.into_iter().map(|service| service.name).collect(),
         decisions,
     })
 }
@@ -89,12 +96,6 @@ fn line_of(decisions: &[Decision], key: &str) -> usize {
         .find(|decision| decision.key == key)
         .and_then(|decision| decision.line)
         .unwrap_or(1)
-}
-
-fn seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 fn print(accepted: &Accepted, effective: bool) {
@@ -112,6 +113,9 @@ fn print(accepted: &Accepted, effective: bool) {
             }
         }
     }
+    for limit in &accepted.limits {
+        println!("{limit}");
+    }
     println!(
         "accepted: {} listeners, services {}, digest {}",
         accepted.listeners,
@@ -128,6 +132,7 @@ fn render_json(outcome: &Result<Accepted, Vec<Fault>>, effective: bool) -> Value
                 "digest": accepted.digest,
                 "listeners": accepted.listeners,
                 "services": accepted.services,
+                "limits": accepted.limits,
             });
             if effective {
                 answer["effective"] = accepted

@@ -13,6 +13,7 @@ use rcgen::{
 };
 use serde_json::json;
 
+use super::outcome::Exit;
 use crate::keyring::{KeyError, admin};
 use crate::secret::SecretBytes;
 
@@ -39,7 +40,7 @@ pub struct InitArgs {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum InitError {
+pub(super) enum InitError {
     #[error("{} exists and is not empty: nothing was changed", .0.display())]
     Exists(PathBuf),
     #[error("{}: {source}", path.display())]
@@ -52,12 +53,23 @@ enum InitError {
     Randomness,
 }
 
+impl InitArgs {
+    pub(super) fn new(directory: PathBuf, host: &str, bind: std::net::SocketAddr) -> Self {
+        Self {
+            directory,
+            host: host.to_owned(),
+            bind,
+            json: false,
+        }
+    }
+}
+
 impl InitError {
-    fn exit_code(&self) -> u8 {
+    pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Exists(_) => 2,
-            Self::Keys(_) => 4,
-            Self::Io { .. } | Self::Certificate(_) | Self::Randomness => 1,
+            Self::Exists(_) => Exit::Usage,
+            Self::Keys(_) => Exit::Keys,
+            Self::Io { .. } | Self::Certificate(_) | Self::Randomness => Exit::Failed,
         }
     }
 }
@@ -89,7 +101,7 @@ pub fn init(args: &InitArgs) -> ExitCode {
             } else {
                 eprintln!("init: {error}");
             }
-            ExitCode::from(error.exit_code())
+            error.exit().into()
         }
     }
 }
@@ -105,7 +117,7 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 /// Everything is made beside the target and renamed at the end: the directory is whole or absent.
-fn make(args: &InitArgs) -> Result<(), InitError> {
+pub(super) fn make(args: &InitArgs) -> Result<(), InitError> {
     let target = &args.directory;
     refuse_used(target)?;
     let name = target
@@ -129,7 +141,8 @@ fn make(args: &InitArgs) -> Result<(), InitError> {
     made
 }
 
-fn refuse_used(target: &Path) -> Result<(), InitError> {
+/// The directory must not exist, or be empty.
+pub(super) fn refuse_used(target: &Path) -> Result<(), InitError> {
     match fs::read_dir(target) {
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
@@ -152,10 +165,10 @@ fn fill(root: &Path, args: &InitArgs) -> Result<(), InitError> {
     admin::init(&admin::Init {
         directory: &root.join("keys"),
         passphrase: &passphrase,
-        recovery: Some((
+        recovery: admin::Recovery::Identity(
             &root.join("recovery/recovery.identity"),
             &recovery_passphrase,
-        )),
+        ),
     })?;
 
     secret(&root.join("secrets/example-client"))?;
@@ -199,7 +212,7 @@ fn secret(path: &Path) -> Result<SecretBytes, InitError> {
     Ok(secret)
 }
 
-fn random(bytes: usize) -> Result<String, InitError> {
+pub(super) fn random(bytes: usize) -> Result<String, InitError> {
     let mut buffer = zeroize::Zeroizing::new(vec![0; bytes]);
     getrandom::fill(&mut buffer).map_err(|_| InitError::Randomness)?;
     Ok(URL_SAFE_NO_PAD.encode(&*buffer))
@@ -264,7 +277,7 @@ pub(super) mod tests {
         let root = made(&parent);
         let gateway = config::load(&root).unwrap();
         assert_eq!(gateway.listeners[0].bind.to_string(), "127.0.0.1:9443");
-        assert_eq!(gateway.services[0].s3.hosts, ["s3.example.fr"]);
+        assert_eq!(gateway.services[0].hosts, ["s3.example.fr"]);
         assert_eq!(gateway.keys.directory, root.join("keys"));
         assert!(!gateway.keys.recovery_none);
         assert!(root.join("recovery/recovery.identity").exists());
@@ -291,7 +304,7 @@ pub(super) mod tests {
         make(&args(&root)).unwrap();
         let before = fs::read(root.join("secrets/passphrase")).unwrap();
         let error = make(&args(&root)).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
+        assert_eq!(error.exit(), Exit::Usage);
         assert_eq!(fs::read(root.join("secrets/passphrase")).unwrap(), before);
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::outcome::Exit;
 use super::serve::{self, Running, StartError};
 use crate::{config, telemetry};
 
@@ -29,12 +30,12 @@ pub fn run(args: &RunArgs) -> ExitCode {
                 eprintln!("{fault}");
             }
             eprintln!("refused: {} faults", faults.0.len());
-            return ExitCode::from(3);
+            return Exit::Configuration.into();
         }
     };
     if let Err(error) = telemetry::init(&gateway.log.filter) {
         eprintln!("run: the log can't be started: {error}");
-        return ExitCode::from(3);
+        return Exit::Configuration.into();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -43,32 +44,34 @@ pub fn run(args: &RunArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("run: {error}");
-            return ExitCode::FAILURE;
+            return Exit::Failed.into();
         }
     };
     runtime.block_on(async {
         match attend(args, gateway).await {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
+            Ok(true) => Exit::Done.into(),
+            Ok(false) => Exit::Failed.into(),
             Err(error) => {
                 tracing::error!(%error, "the gateway does not start");
                 eprintln!("run: {error}");
-                ExitCode::from(exit_code(&error))
+                exit(&error).into()
             }
         }
     })
 }
 
-fn exit_code(error: &StartError) -> u8 {
+fn exit(error: &StartError) -> Exit {
     match error {
-        StartError::Keys(_) => 4,
-        StartError::State(_) | StartError::StateChanged => 5,
-        StartError::Certificates(_) | StartError::Tls(_) | StartError::Routes(_) => 3,
+        StartError::Keys(_) => Exit::Keys,
+        StartError::State(_) | StartError::StateChanged => Exit::State,
+        StartError::Certificates(_) | StartError::Tls(_) | StartError::Routes(_) => {
+            Exit::Configuration
+        }
         StartError::SelfTest(_)
         | StartError::SoftwareAes
         | StartError::Entropy(_)
         | StartError::Signals(_)
-        | StartError::Listen { .. } => 1,
+        | StartError::Listen { .. } => Exit::Failed,
     }
 }
 

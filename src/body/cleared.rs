@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 
+use super::assembled::{Assembled, Pieces};
 use super::{Chunks, Fault, FaultSlot, OpenBody, SealBody, SealedTail};
 use crate::policy::{DocumentPermit, RelayPermit};
 use crate::seal::SealedBytes;
@@ -68,12 +69,35 @@ impl Plain {
         }
     }
 
+    /// The next piece; `None` at the end. For what stands before a payload (a form's fields).
+    ///
+    /// # Errors
+    /// What broke the stream.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, crate::error::Refusal> {
+        next(&mut self.chunks, &self.faults).await
+    }
+
     /// The whole body in memory; for documents that the gateway reads itself (a list of parts).
     ///
     /// # Errors
     /// `TOO_LARGE` beyond `limit` bytes, or what broke the stream.
     pub async fn collect(mut self, limit: usize) -> Result<Vec<u8>, crate::error::Refusal> {
         collect(&mut self.chunks, limit, &self.faults).await
+    }
+
+    /// The next bytes; for adapters that read a body as it comes.
+    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+        loop {
+            match std::task::ready!(self.chunks.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Some(Err(fault)) => return Poll::Ready(Some(Err(fault))),
+                None => return Poll::Ready(None),
+            }
+        }
     }
 
     pub(super) fn into_chunks(self) -> Chunks {
@@ -88,20 +112,30 @@ pub(super) async fn collect(
 ) -> Result<Vec<u8>, crate::error::Refusal> {
     use crate::error::{Refusal, TOO_LARGE};
     let mut whole = Vec::new();
+    while let Some(data) = next(chunks, faults).await? {
+        if whole.len() + data.len() > limit {
+            return Err(Refusal::new(&TOO_LARGE));
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole)
+}
+
+async fn next(
+    chunks: &mut Chunks,
+    faults: &FaultSlot,
+) -> Result<Option<Bytes>, crate::error::Refusal> {
     while let Some(frame) = chunks.frame().await {
         let frame = frame.map_err(|fault| {
             faults
                 .take()
-                .unwrap_or_else(|| Refusal::new(fault.code).message(fault.detail))
+                .unwrap_or_else(|| crate::error::Refusal::new(fault.code).message(fault.detail))
         })?;
         if let Ok(data) = frame.into_data() {
-            if whole.len() + data.len() > limit {
-                return Err(Refusal::new(&TOO_LARGE));
-            }
-            whole.extend_from_slice(&data);
+            return Ok(Some(data));
         }
     }
-    Ok(whole)
+    Ok(None)
 }
 
 /// The bytes behind a [`Cleared`] body. Made by its constructors alone.
@@ -164,10 +198,33 @@ impl Cleared<Outbound> {
         Self::full(bytes.into())
     }
 
+    /// Documents that the gateway wrote and ciphertexts between them.
+    pub fn assembled(pieces: impl Pieces + 'static, _permit: &DocumentPermit) -> Self {
+        Self(Outbound(Box::pin(Assembled::new(pieces))))
+    }
+
     pub fn empty() -> Self {
         Self(Outbound(Box::pin(
             Empty::new().map_err(|never| match never {}),
         )))
+    }
+
+    /// The next piece of a body that is to be spooled before it goes up; `None` at the end.
+    ///
+    /// # Errors
+    /// What broke the stream.
+    pub async fn next_sealed(&mut self) -> Result<Option<SealedBytes>, crate::error::Refusal> {
+        let piece = next(&mut self.0.0, &FaultSlot::default()).await?;
+        Ok(piece.map(SealedBytes::from_seal))
+    }
+
+    /// For a stage of this layer that keeps the bytes and adds a framing.
+    pub(super) fn framed(chunks: Chunks) -> Self {
+        Self(Outbound(chunks))
+    }
+
+    pub(super) fn into_chunks(self) -> Chunks {
+        self.0.0
     }
 
     fn full(bytes: Bytes) -> Self {

@@ -6,9 +6,14 @@
 //! - [`Sealed`]: what the provider answers. Becomes a [`Released`] body only by opening, or by a permit.
 //! - [`Released`]: the only body that a client is given.
 
+mod assembled;
+mod checksummed;
 mod cleared;
+mod lasting;
 mod open;
 mod released;
+mod rewrite;
+mod scan;
 mod seal;
 mod tail;
 
@@ -22,9 +27,13 @@ use bytes::Bytes;
 
 use crate::error::{Code, Refusal};
 
+pub use assembled::{Piece, Pieces};
 pub use cleared::{Cleared, Outbound, Plain};
+pub use lasting::{Work, within};
 pub use open::OpenBody;
 pub use released::{Released, Sealed};
+pub use rewrite::Rewrite;
+pub use scan::ScanBody;
 pub use seal::{SealBody, SealPlan, Tail};
 pub use tail::SealedTail;
 

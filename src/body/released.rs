@@ -3,12 +3,13 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 
 use super::cleared::collect;
-use super::{Chunks, Fault, FaultSlot, OpenBody};
+use super::rewrite::{Rewrite, RewriteBody};
+use super::{Chunks, Fault, FaultSlot, OpenBody, ScanBody};
 use crate::error::Refusal;
 use crate::policy::RelayPermit;
 
@@ -35,8 +36,52 @@ impl Sealed {
         collect(&mut self.0, limit, &FaultSlot::default()).await
     }
 
+    /// The first `n` bytes, fewer where the answer is shorter, and the answer with them still in front.
+    ///
+    /// # Errors
+    /// What broke the stream.
+    pub async fn peek(mut self, n: usize) -> Result<(Bytes, Self), Fault> {
+        let mut front = BytesMut::new();
+        while front.len() < n {
+            let Some(frame) = self.0.frame().await else {
+                break;
+            };
+            if let Ok(data) = frame?.into_data() {
+                front.extend_from_slice(&data);
+            }
+        }
+        let front = front.freeze();
+        let first = front.slice(..front.len().min(n));
+        let rest = Fronted {
+            front: Some(front),
+            rest: self.0,
+        };
+        Ok((first, Self(Box::pin(rest))))
+    }
+
     pub(super) fn into_chunks(self) -> Chunks {
         self.0
+    }
+}
+
+/// Bytes that were read already, and the rest.
+struct Fronted {
+    front: Option<Bytes>,
+    rest: Chunks,
+}
+
+impl Body for Fronted {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        match self.front.take() {
+            Some(front) if !front.is_empty() => Poll::Ready(Some(Ok(Frame::data(front)))),
+            _ => self.rest.as_mut().poll_frame(cx),
+        }
     }
 }
 
@@ -44,8 +89,17 @@ impl Sealed {
 pub struct Released(Chunks);
 
 impl Released {
-    /// Plaintext, each byte authenticated before it is given out.
-    pub fn opened(body: OpenBody) -> Self {
+    /// Plaintext, each byte authenticated before it is given out; the first ones before the answer's head is.
+    ///
+    /// # Errors
+    /// An object that does not open from its start: there is an answer yet to say so in.
+    pub async fn opened(mut body: OpenBody) -> Result<Self, Refusal> {
+        body.begin().await?;
+        Ok(Self(Box::pin(body)))
+    }
+
+    /// A text of the provider's whose tokens are opened. What stands around them is the provider's word.
+    pub fn scanned(body: ScanBody) -> Self {
         Self(Box::pin(body))
     }
 
@@ -59,6 +113,11 @@ impl Released {
     /// A document that the gateway writes over time (white space that keeps a long answer alive).
     pub fn written(chunks: Chunks) -> Self {
         Self(chunks)
+    }
+
+    /// A document of the provider's (a listing), rewritten as it passes.
+    pub fn rewritten(body: Sealed, rewriter: impl Rewrite + 'static) -> Self {
+        Self(Box::pin(RewriteBody::new(body.0, Box::new(rewriter))))
     }
 
     /// The provider's answer as it is, which the policy lets pass.

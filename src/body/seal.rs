@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
 use super::{Chunks, Fault, Plain};
-use crate::error::{BODY_INCOMPLETE, INTERNAL};
+use crate::error::{BODY_INCOMPLETE, INTERNAL, TOO_LARGE};
 use crate::seal;
 use crate::seal::layout::{HEADER, SEGMENT, TAG};
 use crate::seal::run::{RunEntry, RunSealer, RunSpec};
@@ -39,8 +39,8 @@ pub struct SealPlan {
     /// 0 for a whole object.
     pub part: u32,
     pub salt: Salt,
-    /// Bytes of plaintext; the body must hold exactly as many.
-    pub length: u64,
+    /// Bytes of plaintext; the body must hold exactly as many. `None`: not known; for a whole object only.
+    pub length: Option<u64>,
     pub tail: Tail,
 }
 
@@ -51,8 +51,9 @@ enum Stage {
     Ended,
 }
 
-/// The sealed form of a [`Plain`] body. Its length is known from the start. The last segment leaves only after the
-/// plaintext ended cleanly, so whatever verifies the plaintext does so before the provider can commit.
+/// The sealed form of a [`Plain`] body. Its length is known from the start where the plaintext's is. The last segment
+/// leaves only after the plaintext ended cleanly, so whatever verifies the plaintext does so before the provider can
+/// commit.
 pub struct SealBody {
     source: Chunks,
     input: Bytes,
@@ -63,8 +64,10 @@ pub struct SealBody {
     context: Arc<seal::Context>,
     keys: Arc<EpochKeys>,
     object: ObjectId,
-    unread: u64,
-    unsent: u64,
+    /// `None`: not known how much.
+    unread: Option<u64>,
+    unsent: Option<u64>,
+    failed: bool,
     entry: Arc<OnceLock<RunEntry>>,
     header: [u8; HEADER],
 }
@@ -75,11 +78,14 @@ impl SealBody {
     /// # Errors
     /// A length that the format can't hold.
     pub fn new(source: Plain, plan: SealPlan) -> Result<Self, seal::SealError> {
-        let unsent = match plan.tail {
-            Tail::None => seal::layout::run_len(plan.length),
-            Tail::Object { .. } => seal::layout::sealed_len(plan.length),
-        }
-        .ok_or(seal::SealError::Length)?;
+        let sealed_len = match plan.tail {
+            Tail::None => seal::layout::run_len,
+            Tail::Object { .. } => seal::layout::sealed_len,
+        };
+        let unsent = match plan.length {
+            Some(length) => Some(sealed_len(length).ok_or(seal::SealError::Length)?),
+            None => None,
+        };
         let sealer = RunSealer::new(
             &plan.keys,
             &plan.context,
@@ -87,10 +93,10 @@ impl SealBody {
                 object: plan.object,
                 part: plan.part,
                 salt: plan.salt,
-                length: Some(plan.length),
+                length: plan.length,
             },
         )?;
-        let room = usize::try_from(unsent).map_or(FRAME, |n| n.min(FRAME));
+        let room = room(unsent);
         let mut buffer = BytesMut::with_capacity(room + HEADER);
         let header = *sealer.header();
         buffer.extend_from_slice(&header);
@@ -105,6 +111,7 @@ impl SealBody {
             object: plan.object,
             unread: plan.length,
             unsent,
+            failed: false,
             entry: Arc::default(),
             header,
         })
@@ -127,15 +134,16 @@ impl SealBody {
         };
         let filled = self.buffer.len() - self.segment;
         let n = self.input.len().min(SEGMENT - filled);
-        self.unread = self.unread.checked_sub(n as u64).ok_or_else(|| {
-            Fault::new(
-                &BODY_INCOMPLETE,
-                "the body is longer than its declared length",
-            )
-        })?;
+        if let Some(unread) = &mut self.unread {
+            *unread = unread.checked_sub(n as u64).ok_or_else(|| {
+                Fault::new(
+                    &BODY_INCOMPLETE,
+                    "the body is longer than its declared length",
+                )
+            })?;
+        }
         if self.buffer.capacity() - self.buffer.len() < n + TAG {
-            let whole = usize::try_from(self.unsent).map_or(FRAME, |left| left.min(FRAME));
-            self.buffer.reserve(whole.max(n + TAG));
+            self.buffer.reserve(room(self.unsent).max(n + TAG));
         }
         self.buffer.extend_from_slice(&self.input.split_to(n));
         if filled + n == SEGMENT {
@@ -150,7 +158,7 @@ impl SealBody {
 
     /// Seals the last segment once the plaintext has ended, and what follows the run.
     fn finish(&mut self) -> Result<(), Fault> {
-        if self.unread != 0 {
+        if self.unread.is_some_and(|unread| unread != 0) {
             return Err(Fault::new(
                 &BODY_INCOMPLETE,
                 "the body ended before its declared length",
@@ -164,7 +172,7 @@ impl SealBody {
             .map_err(internal)?;
         self.buffer.extend_from_slice(&tag);
         if let Tail::Object { salt, digests } = tail {
-            let zeros = seal::layout::zeros_len([entry.length].into_iter())
+            let zeros = seal::layout::zeros_len([entry.length])
                 .ok_or_else(|| Fault::new(&INTERNAL, "the layout does not hold"))?;
             let entries = std::slice::from_ref(&entry);
             let trailer = seal::trailer::seal_trailer(
@@ -228,8 +236,19 @@ impl SealBody {
     }
 }
 
+/// What a buffer is to hold when so much is yet to be sent.
+fn room(unsent: Option<u64>) -> usize {
+    unsent
+        .and_then(|left| usize::try_from(left).ok())
+        .map_or(FRAME, |left| left.min(FRAME))
+}
+
 fn internal(error: seal::SealError) -> Fault {
-    Fault::new(&INTERNAL, error.to_string())
+    let code = match error {
+        seal::SealError::TooLarge => &TOO_LARGE,
+        _ => &INTERNAL,
+    };
+    Fault::new(code, error.to_string())
 }
 
 impl Body for SealBody {
@@ -240,10 +259,19 @@ impl Body for SealBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        if self.failed {
+            // never a clean end after a failure, whoever asks again
+            let again = Fault::new(&BODY_INCOMPLETE, "the body was broken off before");
+            return Poll::Ready(Some(Err(again)));
+        }
         let step = ready!(self.step(cx));
         match &step {
-            Some(Ok(frame)) => self.unsent = self.unsent.saturating_sub(frame.len() as u64),
+            Some(Ok(frame)) => {
+                let sent = frame.len() as u64;
+                self.unsent = self.unsent.map(|unsent| unsent.saturating_sub(sent));
+            }
             Some(Err(_)) => {
+                self.failed = true;
                 self.stage = Stage::Ended;
                 self.buffer.clear();
             }
@@ -253,10 +281,148 @@ impl Body for SealBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.unsent)
+        self.unsent
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.stage, Stage::Ended) && self.unsent == 0
+        !self.failed && matches!(self.stage, Stage::Ended) && self.buffer.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::body::{OpenBody, Sealed};
+    use crate::seal::object::ObjectReader;
+    use crate::seal::range::{RangeReader, RangeSource};
+    use crate::seal::trailer::{Trailer, locate};
+    use crate::seal::{EpochSecret, EpochShort, KeyLookup, LookupError};
+    use crate::secret::Secret;
+
+    struct One(Arc<EpochKeys>);
+
+    impl KeyLookup for One {
+        fn epoch(&self, _: EpochShort) -> Result<Arc<EpochKeys>, LookupError> {
+            Ok(self.0.clone())
+        }
+    }
+
+    fn keys() -> Arc<EpochKeys> {
+        let secret = Secret::from_slice(&[7; 48]).unwrap();
+        Arc::new(EpochSecret::new(secret).keys())
+    }
+
+    fn context() -> Arc<seal::Context> {
+        Arc::new(seal::Context::new("t", "s", "n").unwrap())
+    }
+
+    fn sealing(plain: Plain, length: Option<u64>) -> SealBody {
+        let plan = SealPlan {
+            keys: keys(),
+            context: context(),
+            object: ObjectId([1; 16]),
+            part: 0,
+            salt: Salt::of_test_vector([2; 32]),
+            length,
+            tail: Tail::Object {
+                salt: Salt::of_test_vector([3; 32]),
+                digests: Box::new(Digests::default),
+            },
+        };
+        SealBody::new(plain, plan).unwrap()
+    }
+
+    async fn whole(body: impl Body<Data = Bytes, Error = Fault> + Unpin) -> Result<Vec<u8>, Fault> {
+        body.collect().await.map(|all| all.to_bytes().to_vec())
+    }
+
+    fn answer(bytes: &[u8]) -> Sealed {
+        let body = http_body_util::Full::new(Bytes::copy_from_slice(bytes));
+        Sealed::new(Box::pin(body.map_err(|never| match never {})))
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(future)
+    }
+
+    #[test]
+    fn a_body_of_unknown_length_opens_whole_and_in_ranges() {
+        for length in [0, 1, SEGMENT - 1, SEGMENT, 3 * SEGMENT + 5, 400_000] {
+            let plain: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            let body = sealing(Plain::whole(plain.clone()), None);
+            assert_eq!(body.size_hint().exact(), None);
+            let mut sealed = run(whole(body)).unwrap();
+            let total = sealed.len() as u64;
+            assert_eq!(seal::layout::sealed_len(length as u64), Some(total));
+            let lookup = || Arc::new(One(keys()));
+            let reader = ObjectReader::new(lookup(), context(), total, None).unwrap();
+            let opened = run(whole(OpenBody::whole(answer(&sealed), reader))).unwrap();
+            assert_eq!(opened, plain);
+            if length == 0 {
+                continue;
+            }
+            let before = sealed.clone();
+            let at = sealed.len() - 8;
+            let locator = sealed[at..].try_into().unwrap();
+            let start = at - locate(locator, total).unwrap() as usize;
+            let trailer =
+                Trailer::open(&One(keys()), &context(), &mut sealed[start..at], total).unwrap();
+            let range = length as u64 / 2..length as u64;
+            let source = RangeSource::Trailer(Arc::new(trailer));
+            let reader =
+                RangeReader::new(lookup(), context(), source, total, range.clone()).unwrap();
+            let wanted = reader.sealed();
+            let part = &before[wanted.start as usize..wanted.end as usize];
+            let opened = run(whole(OpenBody::range(answer(part), reader))).unwrap();
+            assert_eq!(opened, &plain[range.start as usize..]);
+        }
+    }
+
+    #[test]
+    fn a_broken_body_of_unknown_length_never_ends_cleanly() {
+        let broken = Plain::whole(vec![1; 10]).through(|source, faults| {
+            Box::pin(Broken {
+                source,
+                fault: faults.refuse(crate::error::Refusal::new(&BODY_INCOMPLETE)),
+            })
+        });
+        let mut body = sealing(broken, None);
+        run(async {
+            loop {
+                match body.frame().await {
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) => break,
+                    None => panic!("a clean end"),
+                }
+            }
+            assert!(!body.is_end_stream());
+            assert!(matches!(body.frame().await, Some(Err(_))));
+        });
+    }
+
+    struct Broken {
+        source: Chunks,
+        fault: Fault,
+    }
+
+    impl Body for Broken {
+        type Data = Bytes;
+        type Error = Fault;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+            match ready!(self.source.as_mut().poll_frame(cx)) {
+                None => Poll::Ready(Some(Err(self.fault.clone()))),
+                some => Poll::Ready(some),
+            }
+        }
     }
 }

@@ -164,7 +164,7 @@ fn read_key(file: &Path) -> Result<(SecretBytes, PrivateKeyDer<'static>), String
 }
 
 /// The path is left out of the messages: a secret could stand where its file's name belongs.
-fn read_secret(file: &Path, check_mode: bool) -> Result<SecretBytes, String> {
+pub(super) fn read_secret(file: &Path, check_mode: bool) -> Result<SecretBytes, String> {
     if check_mode {
         refuse_open_to_others(file)?;
     }
@@ -191,7 +191,9 @@ fn refuse_open_to_others(file: &Path) -> Result<(), String> {
 pub(super) fn read(file: &Path) -> Result<Vec<u8>, String> {
     let explain = |error: std::io::Error| format!("can't read {}: {error}", file.display());
     let open = fs::File::open(file).map_err(explain)?;
-    let mut bytes = Vec::new();
+    let length = open.metadata().map_err(explain)?.len().min(LONGEST);
+    // it may hold a secret: growing would leave parts of it behind
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 64);
     open.take(LONGEST + 1)
         .read_to_end(&mut bytes)
         .map_err(explain)?;

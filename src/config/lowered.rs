@@ -9,9 +9,10 @@ use rustls_pki_types::CertificateDer;
 
 use super::fault::Decision;
 pub use super::value::Endpoint;
-use crate::adapter::s3;
+use crate::adapter::{http, s3, webdav};
 use crate::keyring;
 use crate::policy::Policy;
+use crate::seal::Context;
 use crate::secret::SecretBytes;
 use crate::state;
 
@@ -84,9 +85,48 @@ pub struct Log {
 pub struct Service {
     /// Relative to the configuration's directory.
     pub file: PathBuf,
+    /// A label for the log.
+    pub name: String,
+    /// Names under which clients reach the service, lower case, without port.
+    pub hosts: Vec<String>,
     pub policy: Policy,
     pub transport: Transport,
-    pub s3: s3::settings::Settings,
+    pub kind: Kind,
+}
+
+/// What each kind of service is set up from.
+#[derive(Debug)]
+pub enum Kind {
+    S3(s3::settings::Settings),
+    WebDav(webdav::settings::Settings),
+    Http(http::settings::Settings),
+}
+
+impl Kind {
+    /// Tenant, service and namespace, bound in every key.
+    pub fn context(&self) -> &Context {
+        match self {
+            Self::S3(settings) => &settings.context,
+            Self::WebDav(settings) => &settings.context,
+            Self::Http(settings) => &settings.context,
+        }
+    }
+
+    /// What an operator is to know of the settings' limits.
+    pub fn limits(&self) -> Option<String> {
+        match self {
+            Self::S3(_) | Self::Http(_) => None,
+            Self::WebDav(settings) => settings.limits(),
+        }
+    }
+
+    /// Whether every name below a host is served too.
+    pub fn serves_below(&self) -> bool {
+        match self {
+            Self::S3(settings) => settings.virtual_host,
+            Self::WebDav(_) | Self::Http(_) => false,
+        }
+    }
 }
 
 /// How the provider is reached.

@@ -19,8 +19,11 @@ use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
 pub use fault::{Decision, Fault, Faults};
-pub use lowered::{Certificate, Endpoint, Gateway, Limits, Listener, Log, Service, Transport};
+pub use lowered::{
+    Certificate, Endpoint, Gateway, Kind, Limits, Listener, Log, Service, Transport,
+};
 
+use crate::secret::SecretBytes;
 use fault::{Report, Source};
 use files::Files;
 use section::Section;
@@ -50,6 +53,14 @@ pub fn load(path: &Path) -> Result<Gateway, Faults> {
             message: "the configuration is incomplete".to_owned(),
         }])),
     }
+}
+
+/// A secret in a file of its own, under the rules of a configuration's `_file` keys.
+///
+/// # Errors
+/// It can't be read, is empty, or open to every user.
+pub fn read_secret_file(file: &Path) -> Result<SecretBytes, String> {
+    files::read_secret(file, true)
 }
 
 fn read(path: &Path, report: &Report) -> Option<Gateway> {

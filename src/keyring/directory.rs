@@ -10,25 +10,35 @@ use rustix::fs::FlockOperation;
 use super::error::KeyError;
 
 /// Key files are small; anything larger is none.
-const LIMIT: u64 = 16 * 1024 * 1024;
+pub(super) const LIMIT: u64 = 16 * 1024 * 1024;
+/// No writer takes so long over one file.
+const ABANDONED: std::time::Duration = std::time::Duration::from_secs(3600);
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> KeyError {
+pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> KeyError {
     let path = path.to_owned();
     move |source| KeyError::Io { path, source }
 }
 
-/// Makes a directory that only its owner can enter, with those above it.
+/// Makes a directory that only its owner can enter, with those above it; durable when it returns.
 pub fn make(path: &Path) -> Result<(), KeyError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(io(path))
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make(parent)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made.map_err(io(path))?,
+    }
+    sync_parent(path)
 }
 
+/// A file's content. It may be a secret: room for all of it is made at once, so that no part is left behind by growing.
 pub fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
     let file = File::open(path).map_err(io(path))?;
-    let mut bytes = Vec::new();
+    let length = file.metadata().map_err(io(path))?.len().min(LIMIT);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 64);
     file.take(LIMIT).read_to_end(&mut bytes).map_err(io(path))?;
     Ok(bytes)
 }
@@ -44,6 +54,14 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
 /// Writes a file whole: a temporary one, synced, renamed, the directory synced. Killed at any point, the old file or
 /// the new one is there.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+    replace_with(path, |file| file.write_all(bytes).map_err(io(path)))
+}
+
+/// [`replace`], for what is too large to be held.
+pub fn replace_with(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> Result<(), KeyError>,
+) -> Result<(), KeyError> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|_| KeyError::Randomness)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -54,16 +72,18 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
+            .open(&temporary)
+            .map_err(io(path))?;
+        fill(&mut file)?;
+        file.sync_all()
+            .and_then(|()| fs::rename(&temporary, path))
+            .map_err(io(path))
     })();
     if written.is_err() {
         // what is left is of no use; that it can't be removed changes nothing
         let _ = fs::remove_file(&temporary);
     }
-    written.map_err(io(path))?;
+    written?;
     sync_parent(path)
 }
 
@@ -109,13 +129,35 @@ pub fn list(path: &Path, ending: &str) -> Result<Vec<PathBuf>, KeyError> {
     Ok(found)
 }
 
+/// Removes a file, whatever it holds, durably. One that is missing is removed already.
+pub fn remove(path: &Path) -> Result<(), KeyError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(io(path)).and_then(|()| sync_parent(path)),
+    }
+}
+
+/// Removes what writers that were killed left behind: temporary files of more than an hour.
+pub fn sweep(path: &Path) -> Result<(), KeyError> {
+    for file in list(path, ".tmp")? {
+        let age = fs::metadata(&file)
+            .and_then(|file| file.modified())
+            .ok()
+            .and_then(|at| at.elapsed().ok());
+        if age.is_some_and(|age| age > ABANDONED) {
+            remove(&file)?;
+        }
+    }
+    Ok(())
+}
+
 /// Held while a command changes the directory.
 pub struct Lock {
     _file: File,
 }
 
+/// Locks a directory that exists.
 pub fn lock(path: &Path) -> Result<Lock, KeyError> {
-    make(path)?;
     let path = path.join(".lock");
     let file = OpenOptions::new()
         .write(true)

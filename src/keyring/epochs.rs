@@ -10,11 +10,13 @@ use super::record::Kind;
 use super::{KeyError, Keyring, admin};
 use crate::seal::{Context, EpochKeys, EpochShort, Epochs, KeyLookup, LookupError};
 
-/// How often the key directory is asked whether a rotation was ordered, in seconds.
+/// How often the key directory is asked whether a rotation was ordered or the record destroyed, in seconds.
 const RECHECK: u64 = 60;
 
 struct Current {
     keys: Arc<EpochKeys>,
+    /// The last order to rotate when it began.
+    rotation: Option<Vec<u8>>,
     begun: u64,
     until: u64,
     recheck: AtomicU64,
@@ -24,7 +26,41 @@ struct Current {
 struct Opened {
     keys: Arc<EpochKeys>,
     until: u64,
+    /// The cache's count when it was used last.
     used: u64,
+}
+
+/// The epochs that were opened lately; the least recently used one makes room.
+#[derive(Default)]
+struct Cache {
+    epochs: HashMap<EpochShort, Opened>,
+    uses: u64,
+}
+
+impl Cache {
+    fn get(&mut self, short: EpochShort, now: u64) -> Option<Arc<EpochKeys>> {
+        self.uses += 1;
+        let epoch = self.epochs.get_mut(&short)?;
+        if epoch.until <= now {
+            self.epochs.remove(&short);
+            return None;
+        }
+        epoch.used = self.uses;
+        Some(epoch.keys.clone())
+    }
+
+    fn insert(&mut self, keys: Arc<EpochKeys>, until: u64, size: usize) {
+        while self.epochs.len() >= size.max(1) {
+            let oldest = self.epochs.iter().min_by_key(|(_, epoch)| epoch.used);
+            let Some(oldest) = oldest.map(|(short, _)| *short) else {
+                break;
+            };
+            self.epochs.remove(&oldest);
+        }
+        self.uses += 1;
+        let (short, used) = (keys.id.short(), self.uses);
+        self.epochs.insert(short, Opened { keys, until, used });
+    }
 }
 
 /// Hands out epochs; the present one without a lock.
@@ -34,7 +70,7 @@ pub struct BoundEpochs {
     current: ArcSwapOption<Current>,
     /// Held while a new epoch is made.
     making: Mutex<()>,
-    opened: Mutex<HashMap<EpochShort, Opened>>,
+    opened: Mutex<Cache>,
 }
 
 impl BoundEpochs {
@@ -44,7 +80,7 @@ impl BoundEpochs {
             context,
             current: ArcSwapOption::empty(),
             making: Mutex::new(()),
-            opened: Mutex::new(HashMap::new()),
+            opened: Mutex::default(),
         }
     }
 
@@ -56,8 +92,11 @@ impl BoundEpochs {
         }
         if now >= current.recheck.load(Ordering::Relaxed) {
             current.recheck.store(now + RECHECK, Ordering::Relaxed);
-            if admin::rotation_ordered(&self.keyring.settings.directory) > current.begun {
-                return None;
+            self.forget(now);
+            let rotation = admin::rotation(&self.keyring.settings.directory);
+            if rotation != current.rotation || !self.keyring.holds(&current.keys) {
+                // ended for every thread: the next question is a minute away
+                current.left.store(0, Ordering::Relaxed);
             }
         }
         let taken = current
@@ -75,10 +114,12 @@ impl BoundEpochs {
         }
         let settings = &self.keyring.settings;
         let until = now.saturating_add(settings.epoch_max_age.as_secs());
+        let rotation = admin::rotation(&settings.directory);
         let secret = self.keyring.make(Kind::Epoch, &self.context, now, until)?;
         let keys = Arc::new(secret.keys());
         self.current.store(Some(Arc::new(Current {
             keys: keys.clone(),
+            rotation,
             begun: now,
             until,
             recheck: AtomicU64::new(now + RECHECK),
@@ -88,6 +129,12 @@ impl BoundEpochs {
         Ok(keys)
     }
 
+    /// Drops, and so zeroizes, what is kept longer than it may be.
+    pub fn forget(&self, now: u64) {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.epochs.retain(|_, epoch| epoch.until > now);
+    }
+
     fn open(&self, short: EpochShort, now: u64) -> Result<Arc<EpochKeys>, KeyError> {
         let record = self.keyring.find(&short.0)?;
         let secret = self
@@ -95,44 +142,26 @@ impl BoundEpochs {
             .open_record(&record, Kind::Epoch, &self.context)?;
         let keys = Arc::new(secret.keys());
         let settings = &self.keyring.settings;
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.retain(|_, epoch| epoch.until > now);
-        while opened.len() >= settings.cache_size.max(1) {
-            let Some(oldest) = opened
-                .iter()
-                .min_by_key(|(_, e)| e.used)
-                .map(|(short, _)| *short)
-            else {
-                break;
-            };
-            opened.remove(&oldest);
-        }
         let until = now.saturating_add(settings.cache_ttl.as_secs());
-        opened.insert(
-            short,
-            Opened {
-                keys: keys.clone(),
-                until,
-                used: now,
-            },
-        );
+        self.forget(now);
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.insert(keys.clone(), until, settings.cache_size);
         Ok(keys)
     }
 }
 
 impl KeyLookup for BoundEpochs {
     fn epoch(&self, short: EpochShort) -> Result<Arc<EpochKeys>, LookupError> {
-        if let Some(current) = self.current.load().as_ref() {
-            if current.keys.id.short() == short {
-                return Ok(current.keys.clone());
-            }
+        if let Some(current) = self.current.load().as_ref()
+            && current.keys.id.short() == short
+        {
+            return Ok(current.keys.clone());
         }
         let now = (self.keyring.clock)();
         {
             let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(epoch) = opened.get_mut(&short).filter(|epoch| epoch.until > now) {
-                epoch.used = now;
-                return Ok(epoch.keys.clone());
+            if let Some(keys) = opened.get(short, now) {
+                return Ok(keys);
             }
         }
         self.open(short, now).map_err(|error| match error {

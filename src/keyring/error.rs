@@ -26,6 +26,10 @@ pub enum KeyError {
     NoIdentity,
     #[error("there is no record {0}")]
     Unknown(String),
+    #[error("{0}")]
+    InUse(String),
+    #[error("{0} records are not wrapped to every present recipient: run `sceau key rewrap` first")]
+    Stale(usize),
     #[error("the record belongs to another tenant, service or namespace")]
     Foreign,
     #[error("another command holds the key directory")]
@@ -50,6 +54,8 @@ impl KeyError {
             Self::Substituted => "record-substituted",
             Self::NoIdentity => "record-no-identity",
             Self::Unknown(_) => "record-unknown",
+            Self::InUse(_) => "record-in-use",
+            Self::Stale(_) => "records-stale",
             Self::Foreign => "record-foreign",
             Self::Locked => "key-directory-locked",
             Self::Exists(_) => "key-exists",

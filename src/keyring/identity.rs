@@ -134,8 +134,10 @@ impl Identity {
 
     /// The text form; a secret.
     pub fn to_text(&self) -> SecretBytes {
-        let bytes = SecretBytes::new(self.private.to_bytes().to_vec());
-        SecretBytes::new(format!("{IDENTITY}{}", armour(bytes.expose())).into_bytes())
+        let mut array = self.private.to_bytes();
+        let body = SecretBytes::new(armour(&array).into_bytes());
+        zeroize::Zeroize::zeroize(array.as_mut_slice());
+        SecretBytes::new([IDENTITY.as_bytes(), body.expose()].concat())
     }
 
     pub fn recipient(&self) -> &Recipient {

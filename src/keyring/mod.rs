@@ -11,6 +11,7 @@
 //! ```
 
 pub mod admin;
+pub mod bundle;
 pub mod directory;
 mod epochs;
 mod error;
@@ -32,7 +33,7 @@ use self::identity::{Identity, Recipient};
 use self::protected::Kind as Protected;
 use self::recipients::Recipients;
 use self::record::{Kind, Record, Writer};
-use crate::seal::{Context, EpochSecret};
+use crate::seal::{Context, EpochKeys, EpochSecret};
 use crate::secret::{Secret, SecretBytes};
 
 /// Seconds since 1970.
@@ -47,8 +48,6 @@ pub struct Keyring {
     settings: Settings,
     clock: Clock,
     writer: Writer,
-    enrolled: Vec<[u8; 32]>,
-    recipients: Vec<Recipient>,
     identity: Option<Identity>,
 }
 
@@ -62,8 +61,6 @@ impl Keyring {
     /// Whatever is missing, malformed or does not open.
     pub fn open(settings: Settings, clock: Clock) -> Result<Self, KeyError> {
         let directory = &settings.directory;
-        let recipients =
-            Recipients::read(&recipients_path(directory))?.checked(settings.recovery_none)?;
         let writer_path = writer_path(directory);
         let (seed, identity) = match &settings.provider {
             Provider::PassphraseFile {
@@ -84,23 +81,31 @@ impl Keyring {
             ),
         };
         let writer = Writer::from_seed(&seed)?;
-        let enrolled = enrolled(directory)?;
-        if !enrolled.contains(&writer.public()) {
+        if !enrolled(directory)?.contains(&writer.public()) {
             return Err(KeyError::Signature);
         }
-        let own = identity.as_ref().map(|identity| identity.recipient().id());
-        if own.is_some_and(|own| recipients.iter().all(|recipient| recipient.id() != own)) {
-            return Err(KeyError::NoIdentity);
-        }
         directory::make(&records_path(directory))?;
-        Ok(Self {
+        let keyring = Self {
             settings,
             clock,
             writer,
-            enrolled,
-            recipients,
             identity,
-        })
+        };
+        keyring.recipients()?;
+        Ok(keyring)
+    }
+
+    /// To whom secrets are wrapped from now on: read anew each time, so that whoever was removed gets none.
+    fn recipients(&self) -> Result<Vec<Recipient>, KeyError> {
+        let recipients = Recipients::read(&recipients_path(&self.settings.directory))?
+            .checked(self.settings.recovery_none)?;
+        let own = self.identity.as_ref().map(|own| own.recipient().id());
+        match own {
+            Some(own) if recipients.iter().all(|recipient| recipient.id() != own) => {
+                Err(KeyError::NoIdentity)
+            }
+            _ => Ok(recipients),
+        }
     }
 
     pub fn settings(&self) -> &Settings {
@@ -190,19 +195,32 @@ impl Keyring {
         let secret =
             Secret::filled(|bytes| getrandom::fill(bytes)).map_err(|_| KeyError::Randomness)?;
         let secret = EpochSecret::new(secret);
-        let record = Record::make(
+        let mut record = Record::make(
             kind,
             &secret,
             context,
             (now, until),
             &self.writer,
-            &self.recipients,
+            &self.recipients()?,
         )?;
-        directory::create(
-            &record_path(&self.settings.directory, &record),
-            &record.encode(),
-        )?;
-        Ok(secret)
+        let path = record_path(&self.settings.directory, &record);
+        directory::create(&path, &record.encode())?;
+        loop {
+            // whoever changed the recipients meanwhile may have wrapped anew without seeing this record
+            let present = self.recipients()?;
+            if record.is_wrapped_to(&present) {
+                return Ok(secret);
+            }
+            record.rewrap(secret.secret(), &present)?;
+            directory::replace(&path, &record.encode())?;
+        }
+    }
+
+    /// Whether the record of an epoch is still there; one that was shredded is not.
+    fn holds(&self, keys: &EpochKeys) -> bool {
+        records_path(&self.settings.directory)
+            .join(format!("{}.record", hex::encode(keys.id.0)))
+            .exists()
     }
 
     /// Every record that is well-formed; others are reported and left alone.
@@ -236,7 +254,7 @@ impl Keyring {
         kind: Kind,
         context: &Context,
     ) -> Result<EpochSecret, KeyError> {
-        record.verify(&self.enrolled)?;
+        record.verify(&enrolled(&self.settings.directory)?)?;
         if record.kind != kind || record.context != *context {
             return Err(KeyError::Foreign);
         }

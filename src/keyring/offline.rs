@@ -2,53 +2,110 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::identity::Identity;
 use super::record::{Kind, Record};
-use super::{KeyError, directory, enrolled};
+use super::{KeyError, Provider, bundle, credential, directory, enrolled, protected, writer_path};
 use crate::seal::{Context, EpochKeys, EpochShort, KeyLookup, LookupError};
+use crate::secret::SecretBytes;
+
+/// How many opened epochs are kept.
+const OPENED: usize = 1024;
 
 /// Records that an identity opens, whatever their context.
 pub struct OfflineEpochs {
     records: HashMap<EpochShort, Record>,
     identity: Identity,
+    opened: Mutex<HashMap<EpochShort, Arc<EpochKeys>>>,
+    refused: Vec<(String, KeyError)>,
+    unsigned: bool,
 }
 
 impl OfflineEpochs {
-    /// Reads records: a key directory, a directory of records, or single files. Signatures are checked where the
-    /// directory tells who is enrolled; the secret is checked against the record's id in any case.
+    /// Reads records: a key directory, a recovery bundle, a directory of records, or single files. Signatures are
+    /// checked where the source tells who is enrolled; the secret is checked against the record's id in any case. A record that
+    /// is damaged or not believed is left out, see [`Self::refused`].
     ///
     /// # Errors
     /// A path that can't be read, or no record at all.
     pub fn read(paths: &[PathBuf], identity: Identity) -> Result<Self, KeyError> {
-        let mut records = HashMap::new();
+        let mut epochs = Self {
+            records: HashMap::new(),
+            identity,
+            opened: Mutex::default(),
+            refused: Vec::new(),
+            unsigned: false,
+        };
         for path in paths {
-            let (files, writers) = if path.is_dir() {
+            if path.is_dir() {
                 let inner = path.join("records");
                 let folder = if inner.is_dir() { inner } else { path.clone() };
-                (directory::list(&folder, ".record")?, enrolled(path)?)
+                let writers = enrolled(path)?;
+                for file in directory::list(&folder, ".record")? {
+                    epochs.read_file(&file, &writers);
+                }
+            } else if bundle::is_bundle(path) {
+                let bundle = bundle::read(path)?;
+                for record in bundle.records {
+                    epochs.add(record, &bundle.writers);
+                }
             } else {
-                (vec![path.clone()], Vec::new())
-            };
-            for file in files {
-                let record =
-                    Record::decode(&directory::read(&file)?).ok_or(KeyError::Malformed {
-                        path: file,
-                        what: "not a record",
-                    })?;
-                if !writers.is_empty() {
-                    record.verify(&writers)?;
-                }
-                if record.kind == Kind::Epoch {
-                    records.insert(record.id.short(), record);
-                }
+                epochs.read_file(path, &[]);
             }
         }
-        if records.is_empty() {
-            return Err(KeyError::Unknown("of any epoch".to_owned()));
+        if epochs.records.is_empty() {
+            return Err(match epochs.refused.pop() {
+                Some((_, error)) => error,
+                None => KeyError::Unknown("of any epoch".to_owned()),
+            });
         }
-        Ok(Self { records, identity })
+        Ok(epochs)
+    }
+
+    fn read_file(&mut self, file: &Path, writers: &[[u8; 32]]) {
+        let record = directory::read(file).and_then(|bytes| {
+            Record::decode(&bytes).ok_or_else(|| KeyError::Malformed {
+                path: file.to_owned(),
+                what: "not a record",
+            })
+        });
+        match record {
+            Ok(record) => self.add(record, writers),
+            Err(error) => self.refused.push((file.display().to_string(), error)),
+        }
+    }
+
+    fn add(&mut self, record: Record, writers: &[[u8; 32]]) {
+        if record.kind != Kind::Epoch {
+            return;
+        }
+        if writers.is_empty() {
+            self.unsigned = true;
+        } else if let Err(error) = record.verify(writers) {
+            self.refused.push((hex::encode(record.id.0), error));
+            return;
+        }
+        self.records.insert(record.id.short(), record);
+    }
+
+    /// How many epochs there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Records that were left out, and why.
+    pub fn refused(&self) -> &[(String, KeyError)] {
+        &self.refused
+    }
+
+    /// Whether records are used whose source does not tell which writers are enrolled.
+    pub fn unsigned(&self) -> bool {
+        self.unsigned
     }
 
     /// The context that an epoch's record names.
@@ -59,11 +116,20 @@ impl OfflineEpochs {
 
 impl KeyLookup for OfflineEpochs {
     fn epoch(&self, short: EpochShort) -> Result<Arc<EpochKeys>, LookupError> {
-        let record = self.records.get(&short).ok_or(LookupError::Unknown)?;
-        match record.open(&self.identity) {
-            Ok(secret) => Ok(Arc::new(secret.keys())),
-            Err(error) => Err(LookupError::Unavailable(error.to_string())),
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = opened.get(&short) {
+            return Ok(keys.clone());
         }
+        let record = self.records.get(&short).ok_or(LookupError::Unknown)?;
+        let secret = record
+            .open(&self.identity)
+            .map_err(|error| LookupError::Unavailable(error.to_string()))?;
+        if opened.len() >= OPENED {
+            opened.clear();
+        }
+        let keys = Arc::new(secret.keys());
+        opened.insert(short, keys.clone());
+        Ok(keys)
     }
 }
 
@@ -71,13 +137,42 @@ impl KeyLookup for OfflineEpochs {
 ///
 /// # Errors
 /// The passphrase is wrong, or the file is none.
-pub fn identity(
-    path: &Path,
-    passphrase: &crate::secret::SecretBytes,
-) -> Result<Identity, KeyError> {
-    Identity::parse(&super::protected::open(
+pub fn identity(path: &Path, passphrase: &SecretBytes) -> Result<Identity, KeyError> {
+    Identity::parse(&protected::open(
         path,
-        super::protected::Kind::Identity,
+        protected::Kind::Identity,
         passphrase,
     )?)
+}
+
+/// The identity that a gateway's settings name.
+///
+/// # Errors
+/// It does not open, or the gateway seals only.
+pub fn configured(provider: &Provider) -> Result<Identity, KeyError> {
+    match provider {
+        Provider::PassphraseFile {
+            identity: path,
+            passphrase,
+        } => identity(path, passphrase),
+        Provider::SystemdCredential { path } => Ok(credential(path)?.0),
+        Provider::SealOnly { .. } => Err(KeyError::NoIdentity),
+    }
+}
+
+/// Identity and writer's key in clear, as `Provider::SystemdCredential` reads them.
+///
+/// # Errors
+/// The passphrase does not open the writer's key.
+pub fn credential_text(
+    directory: &Path,
+    identity: &Identity,
+    passphrase: &SecretBytes,
+) -> Result<SecretBytes, KeyError> {
+    let seed = protected::open(&writer_path(directory), protected::Kind::Writer, passphrase)?;
+    let digits = SecretBytes::new(hex::encode(seed.expose()).into_bytes());
+    let identity = identity.to_text();
+    Ok(SecretBytes::new(
+        [identity.expose(), b"\n", digits.expose(), b"\n"].concat(),
+    ))
 }

@@ -10,6 +10,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use super::directory::{self, read};
 use super::error::KeyError;
 use crate::seal::aead::{Aead, Portable};
+use crate::seal::layout::TAG;
 use crate::secret::{Secret, SecretBytes};
 
 const MAGIC: [u8; 5] = [0xD3, b'S', b'C', b'I', 1];
@@ -66,7 +67,8 @@ pub fn open(path: &Path, kind: Kind, passphrase: &SecretBytes) -> Result<SecretB
         path: path.to_owned(),
         what,
     };
-    if file.len() <= HEAD || file[..5] != MAGIC || file[5] != kind as u8 {
+    let head = file.get(..8).unwrap_or_default();
+    if file.len() < HEAD + TAG || head[..5] != MAGIC || head[5..] != [kind as u8, 0, 0] {
         return Err(malformed("not a protected key of this kind"));
     }
     let key =

@@ -18,6 +18,15 @@ pub enum Role {
     Recovery,
 }
 
+impl Role {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ministry => "ministry",
+            Self::Recovery => "recovery",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -74,6 +83,9 @@ impl Recipients {
         let mut keys: Vec<Recipient> = Vec::new();
         for (i, entry) in self.entries.iter().enumerate() {
             let key = Recipient::parse(&entry.key)?;
+            if entry.name.is_empty() || entry.name.chars().any(char::is_control) {
+                return Err(KeyError::Recipients("a recipient has no name".into()));
+            }
             let twice = keys.iter().any(|known| known.id() == key.id())
                 || self.entries[..i]
                     .iter()

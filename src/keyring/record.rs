@@ -156,6 +156,14 @@ impl Record {
         Ok(())
     }
 
+    /// Whether there is a wrap for each of `recipients`, and none for anybody else.
+    pub fn is_wrapped_to(&self, recipients: &[Recipient]) -> bool {
+        self.wraps.len() == recipients.len()
+            && recipients
+                .iter()
+                .all(|recipient| self.wraps.iter().any(|w| w.recipient == recipient.id()))
+    }
+
     fn info(&self) -> Vec<u8> {
         let mut info = b"sceau-record/v1\0".to_vec();
         info.extend_from_slice(&Sha384::digest(&self.core));

@@ -78,7 +78,9 @@ impl Body for Sending {
             self.progress.taken.fetch_add(1, Ordering::Relaxed);
         }
         self.progress.starved.store(starved, Ordering::Relaxed);
-        if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
+        // nobody asks for more once the declared length is out
+        let whole = self.body.is_end_stream() || self.body.size_hint().exact() == Some(0);
+        if whole || matches!(polled, Poll::Ready(None)) {
             self.progress.ended.store(true, Ordering::Relaxed);
         }
         polled

@@ -11,10 +11,10 @@ use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
 use super::connection;
 use super::tls::ServerTls;
+use super::tls_stream::ServerStream;
 use crate::proxy::Proxy;
 
 /// What bounds a connection.
@@ -167,9 +167,10 @@ impl Edge {
         bounds: EdgeBounds,
     ) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let acceptor = TlsAcceptor::from(self.tls.load().config(tls12));
-        let stream = tokio::time::timeout(bounds.handshake, acceptor.accept(stream)).await??;
-        let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let config = self.tls.load().config(tls12);
+        let accepting = ServerStream::accept(config, stream);
+        let stream = tokio::time::timeout(bounds.handshake, accepting).await??;
+        let two = stream.alpn() == Some(b"h2");
         let drain = self.drain.subscribe();
         connection::serve(stream, two, self.proxy.clone(), bounds, drain).await;
         Ok(())

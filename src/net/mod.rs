@@ -1,5 +1,6 @@
 //! The edge: listeners, TLS, connections and their bounds, the way to the provider.
 
+mod buffer;
 mod certificates;
 mod connection;
 mod framing;
@@ -7,6 +8,7 @@ mod guarded;
 mod link;
 mod listener;
 mod tls;
+mod tls_stream;
 mod upstream;
 mod wire;
 

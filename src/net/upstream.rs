@@ -14,10 +14,10 @@ use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use super::link::{Idle, Link, LinkError, ReceiveError, Receiving, Sending};
 use super::tls::ClientTls;
+use super::tls_stream::ClientStream;
 use super::wire::Wire;
 use crate::body::{Cleared, Fault, Outbound, Sealed, Upstream};
 use crate::error::{
@@ -85,13 +85,13 @@ impl Provider {
         let settings = &self.0.settings;
         let stream = TcpStream::connect((settings.host.as_str(), settings.port)).await?;
         stream.set_nodelay(true)?;
+        // however the connection ends, the provider sees a reset and never an end: see `Wire::poll_shutdown`
+        stream.set_zero_linger()?;
         let Some(tls) = &settings.tls else {
             return Ok(Wire::plain(stream));
         };
         let name = ServerName::try_from(settings.host.clone()).map_err(std::io::Error::other)?;
-        let stream = TlsConnector::from(tls.0.clone())
-            .connect(name, stream)
-            .await?;
+        let stream = ClientStream::connect(tls.0.clone(), name, stream).await?;
         Ok(Wire::tls(stream))
     }
 }

@@ -9,13 +9,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
-use tokio_rustls::client::TlsStream;
+
+use super::tls_stream::ClientStream;
 
 /// How long an answer is waited for once nothing can be written any more.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 enum Stream {
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<ClientStream>),
     /// Loopback only.
     Plain(TcpStream),
 }
@@ -29,7 +30,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub fn tls(stream: TlsStream<TcpStream>) -> Self {
+    pub fn tls(stream: ClientStream) -> Self {
         Self::new(Stream::Tls(Box::new(stream)))
     }
 
@@ -133,7 +134,9 @@ impl AsyncWrite for Wire {
         self.wrote(cx, flushed)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_wire!(&mut self.stream, stream => stream.poll_shutdown(cx))
+    /// Says no farewell: there are stores that take TLS's `close_notify`, or the end of a connection, in the middle of a
+    /// body for the body's end, and keep what came so far as the object. What ends early is reset instead.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

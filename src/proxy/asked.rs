@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{Method, Uri, Version, request};
+use http::header::ACCEPT;
+use http::{HeaderValue, Method, Uri, Version, request};
 
 use crate::adapter::RefusedRequest;
 use crate::error::{PROVIDER_ERROR, Refusal, Side};
@@ -20,6 +21,7 @@ pub(super) struct Asked {
     /// The refusal's stable code.
     pub code: Option<&'static str>,
     uri: Uri,
+    accept: Option<HeaderValue>,
     started: Instant,
 }
 
@@ -34,6 +36,7 @@ impl Asked {
             principal: None,
             code: None,
             uri: head.uri.clone(),
+            accept: head.headers.get(ACCEPT).cloned(),
             started: Instant::now(),
         }
     }
@@ -43,6 +46,7 @@ impl Asked {
             request_id: self.id,
             method: &self.method,
             path: self.uri.path(),
+            accept: self.accept.as_ref().and_then(|value| value.to_str().ok()),
         }
     }
 

@@ -31,7 +31,7 @@ pub struct Opened {
 /// the salt, so that even a repeated `salt` does not repeat a key for another text.
 ///
 /// # Errors
-/// The cipher failed.
+/// `Length` when a component of the place is longer than 65,535 bytes.
 pub fn seal(
     keys: &EpochKeys,
     context: &Context,
@@ -47,7 +47,7 @@ pub fn seal(
     out.extend_from_slice(&keys.id.short().0);
     out.extend_from_slice(&object.0);
     out.extend_from_slice(mixed.expose());
-    let derived = derive(keys, context, place, &out);
+    let derived = derive(keys, context, place, &out).ok_or(SealError::Length)?;
     out.extend_from_slice(&derived.expose()[44..76]);
     out.extend_from_slice(plaintext);
     let (cipher, nonce) = cipher(&derived).ok_or(SealError::Cipher)?;
@@ -78,7 +78,7 @@ pub fn open(
         return Err(OpenError::Header);
     }
     let keys: Arc<EpochKeys> = lookup.epoch(EpochShort(array(&sealed[8..24])))?;
-    let derived = derive(&keys, context, place, &sealed[..72]);
+    let derived = derive(&keys, context, place, &sealed[..72]).ok_or(OpenError::Commitment)?;
     if !bool::from(derived.expose()[44..76].ct_eq(&sealed[72..HEAD])) {
         return Err(OpenError::Commitment);
     }
@@ -94,18 +94,18 @@ pub fn open(
     })
 }
 
-/// `key 32 | nonce 12 | commitment 32`; `head` is the blob's first 72 bytes.
-fn derive(keys: &EpochKeys, context: &Context, place: &[&[u8]], head: &[u8]) -> Secret<76> {
+/// `key 32 | nonce 12 | commitment 32`; `head` is the blob's first 72 bytes. `None`: a component of the place is longer
+/// than its count can say, so that two places could have one encoding.
+fn derive(keys: &EpochKeys, context: &Context, place: &[&[u8]], head: &[u8]) -> Option<Secret<76>> {
     let mut tail = Vec::new();
     context.append_to(&mut tail);
     for component in place {
-        append_component(&mut tail, component);
+        append_component(&mut tail, component)?;
     }
-    expand(&keys.metadata, &[LABEL, head, &tail])
+    Some(expand(&keys.metadata, &[LABEL, head, &tail]))
 }
 
 fn cipher(derived: &Secret<76>) -> Option<(Portable, [u8; 12])> {
-    let derived = derived.expose();
-    let cipher = Portable::new(&array(&derived[..32])).ok()?;
-    Some((cipher, array(&derived[32..44])))
+    let (key, rest) = derived.expose().split_first_chunk()?;
+    Some((Portable::new(key).ok()?, array(&rest[..12])))
 }

@@ -89,7 +89,6 @@ pub struct EpochKeys {
     pub id: EpochId,
     pub(crate) object: Secret<SECRET>,
     pub(crate) metadata: Secret<SECRET>,
-    #[expect(dead_code, reason = "tokens come with the message adapters")]
     pub(crate) token: Secret<SECRET>,
 }
 

@@ -6,9 +6,12 @@ pub mod blob;
 mod entropy;
 mod keys;
 pub mod layout;
+pub mod name;
 pub mod object;
 pub mod range;
 pub mod run;
+pub mod scan;
+pub mod token;
 pub mod trailer;
 
 use std::fmt;
@@ -65,15 +68,17 @@ impl Context {
     /// `u16 length | component`, three times.
     fn append_to(&self, info: &mut Vec<u8>) {
         for part in [&self.tenant, &self.service, &self.namespace] {
-            append_component(info, part.as_bytes());
+            // `new` saw to it that a part is at most 255 bytes
+            let _ = append_component(info, part.as_bytes());
         }
     }
 }
 
-/// `u16 length | bytes`; components are never longer than a `u16` counts.
-fn append_component(info: &mut Vec<u8>, bytes: &[u8]) {
-    info.extend_from_slice(&u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes());
+/// `u16 length | bytes`. `None`: longer than a `u16` counts.
+fn append_component(info: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
+    info.extend_from_slice(&u16::try_from(bytes.len()).ok()?.to_be_bytes());
     info.extend_from_slice(bytes);
+    Some(())
 }
 
 /// The random name that the runs of one object share.
@@ -131,6 +136,8 @@ pub enum SealError {
 pub enum OpenError {
     #[error("not a sealed object")]
     NotSealed,
+    #[error("the checksum does not match")]
+    Checksum,
     #[error("unknown version or suite")]
     Suite,
     #[error("malformed header")]
@@ -145,7 +152,7 @@ pub enum OpenError {
     Segment,
     #[error("the padding is not zero")]
     Zeros,
-    #[error("the trailer is malformed or failed authentication")]
+    #[error("the trailer is not this object's")]
     Trailer,
     #[error("the length does not match")]
     Length,
@@ -160,6 +167,7 @@ impl OpenError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::NotSealed => "not-sealed",
+            Self::Checksum => "checksum",
             Self::Suite => "suite",
             Self::Header => "header",
             Self::Commitment => "commitment",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::keys::KeyLookup;
 use super::layout::{self, HEADER, LOCATOR, SEGMENT};
 use super::run::{RunEntry, RunHeader, RunOpener, segment_len};
-use super::trailer::{self, Trailer};
+use super::trailer::Trailer;
 use super::{Context, ObjectId, OpenError};
 
 /// What became of a chunk.
@@ -29,6 +29,8 @@ enum Stage {
     Zeros(u64),
     Trailer,
     Finished,
+    /// What went wrong; said again to whoever goes on feeding.
+    Failed(OpenError),
 }
 
 /// A sequential reader over a whole object.
@@ -111,7 +113,7 @@ impl ObjectReader {
         self.trailer.as_ref()
     }
 
-    /// How many bytes to feed next, contiguous. 0: finished.
+    /// How many bytes to feed next, contiguous. 0: finished; never after a failure.
     pub fn want(&self) -> usize {
         match &self.stage {
             Stage::Header => HEADER,
@@ -122,18 +124,30 @@ impl ObjectReader {
                 layout::trailer_len(runs).unwrap_or(0) as usize + LOCATOR
             }
             Stage::Finished => 0,
+            Stage::Failed(_) => 1,
         }
     }
 
     /// Verifies the next chunk, exactly [`Self::want`] bytes, in place.
     ///
     /// # Errors
-    /// The failure classes; the reader is of no use afterwards.
+    /// The failure classes; the reader then gives the same error for ever.
     pub fn feed(&mut self, chunk: &mut [u8]) -> Result<Fed, OpenError> {
+        let fed = self.advance(chunk);
+        if let Err(error) = &fed {
+            self.stage = Stage::Failed(error.clone());
+        }
+        fed
+    }
+
+    fn advance(&mut self, chunk: &mut [u8]) -> Result<Fed, OpenError> {
+        if let Stage::Failed(error) = &self.stage {
+            return Err(error.clone());
+        }
         if chunk.len() != self.want() {
             return Err(OpenError::Length);
         }
-        match std::mem::replace(&mut self.stage, Stage::Finished) {
+        match std::mem::replace(&mut self.stage, Stage::Failed(OpenError::Length)) {
             Stage::Header => self.header(chunk),
             Stage::Segments(opener, index) => self.segment(opener, index, chunk),
             Stage::Zeros(left) => {
@@ -144,7 +158,11 @@ impl ObjectReader {
                 Ok(Fed::Nothing)
             }
             Stage::Trailer => self.end(chunk),
-            Stage::Finished => Ok(Fed::Finished),
+            Stage::Finished => {
+                self.stage = Stage::Finished;
+                Ok(Fed::Finished)
+            }
+            Stage::Failed(error) => Err(error),
         }
     }
 
@@ -167,6 +185,8 @@ impl ObjectReader {
         let length = self.run_len();
         match &self.trailer {
             None if header.part != 0 => return Err(OpenError::NeedsTrailer),
+            // more than a run holds: known before a byte is released
+            None if layout::zeros_len([length]).is_none() => return Err(OpenError::Length),
             None => {}
             Some(trailer) => {
                 let mut expected = trailer.entries[self.run].header(trailer.object);
@@ -238,7 +258,7 @@ impl ObjectReader {
         let (sealed, locator) = chunk
             .split_last_chunk_mut::<LOCATOR>()
             .ok_or(OpenError::Length)?;
-        if trailer::locate(*locator, self.object_len)? != sealed.len() as u64 {
+        if u64::from_be_bytes(*locator) != sealed.len() as u64 {
             return Err(OpenError::Trailer);
         }
         let found = Trailer::open(self.lookup.as_ref(), &self.context, sealed, self.object_len)?;
@@ -255,6 +275,7 @@ impl ObjectReader {
                 self.trailer = Some(Arc::new(found));
             }
         }
+        self.stage = Stage::Finished;
         Ok(Fed::Finished)
     }
 }

@@ -35,13 +35,15 @@ pub struct RangeReader {
     range: Range<u64>,
     sealed: Range<u64>,
     finished: bool,
+    /// The entries are a trailer's, so a run of part 0 may have been sealed with an unknown length.
+    by_entry: bool,
 }
 
 impl RangeReader {
     /// Plans a range, not empty, end excluded, of the object of `object_len` sealed bytes.
     ///
     /// # Errors
-    /// A range outside of the object, or a header that is not the object's.
+    /// A range outside of the object, or a header or trailer that is not the object's.
     pub fn new(
         lookup: Arc<dyn KeyLookup>,
         context: Arc<Context>,
@@ -49,12 +51,14 @@ impl RangeReader {
         object_len: u64,
         range: Range<u64>,
     ) -> Result<Self, OpenError> {
+        let by_entry = matches!(source, RangeSource::Trailer(_));
         let (object, runs) = match source {
-            RangeSource::Header(bytes) => one_run(&bytes, object_len)?,
+            RangeSource::Header(bytes) => one_run(&bytes)?,
             RangeSource::Trailer(trailer) => (trailer.object, trailer.entries.clone()),
         };
         let total: u64 = runs.iter().map(|run| run.length).sum();
-        if range.is_empty() || range.end > total {
+        let outside = range.is_empty() || range.end > total;
+        if outside || layout::sealed_len(total) != Some(object_len) {
             return Err(OpenError::Length);
         }
         let (first, before, base) = place(&runs, range.start)?;
@@ -80,6 +84,7 @@ impl RangeReader {
             range,
             sealed: start..end,
             finished: false,
+            by_entry,
         };
         reader.unlock()?;
         Ok(reader)
@@ -141,22 +146,26 @@ impl RangeReader {
     fn unlock(&mut self) -> Result<(), OpenError> {
         let header = self.runs[self.run].header(self.object);
         let keys = self.lookup.epoch(header.epoch)?;
-        self.opener = Some(RunOpener::new(&keys, &self.context, header)?);
+        let mut opener = RunOpener::new(&keys, &self.context, header.clone());
+        if self.by_entry && header.part == 0 && matches!(opener, Err(OpenError::Commitment)) {
+            let unknown = RunHeader {
+                length: None,
+                ..header
+            };
+            opener = RunOpener::new(&keys, &self.context, unknown);
+        }
+        self.opener = Some(opener?);
         Ok(())
     }
 }
 
-/// An object of one run as its header has it. A header of unknown length can't be rebuilt from an entry, so ranges of
-/// such objects go by the trailer.
-fn one_run(bytes: &[u8; HEADER], object_len: u64) -> Result<(ObjectId, Vec<RunEntry>), OpenError> {
+/// An object of one run as its header has it; where the header has no length, the trailer is needed.
+fn one_run(bytes: &[u8; HEADER]) -> Result<(ObjectId, Vec<RunEntry>), OpenError> {
     let header = RunHeader::parse(bytes)?;
-    let length = header.length.ok_or(OpenError::NeedsTrailer)?;
     if header.trailer || header.part != 0 {
         return Err(OpenError::Header);
     }
-    if layout::sealed_len(length) != Some(object_len) {
-        return Err(OpenError::Length);
-    }
+    let length = header.length.ok_or(OpenError::NeedsTrailer)?;
     let entry = RunEntry {
         length,
         part: 0,

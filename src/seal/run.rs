@@ -2,15 +2,17 @@
 
 use subtle::ConstantTimeEq;
 
-use super::aead::{Aead, Bulk};
+use super::aead::{Aead, AeadError, Bulk};
 use super::keys::expand;
 use super::layout::{HEADER, MAX_SEGMENTS, SEGMENT, TAG, TRAILER_ENTRY};
 use super::{Context, EpochKeys, EpochShort, ObjectId, OpenError, Salt, SealError};
 
 /// `D3 'S' 'C' '1'`.
 pub const MAGIC: [u8; 4] = [0xD3, b'S', b'C', b'1'];
-const VERSION: u8 = 1;
-const SUITE: u8 = 1;
+/// Of the format.
+pub const VERSION: u8 = 1;
+/// AES-256-GCM with HKDF-Expand-SHA-384.
+pub const SUITE: u8 = 1;
 const SEG_LOG2: u8 = 16;
 /// The flag of a trailer run.
 pub const FLAG_TRAILER: u8 = 1;
@@ -73,21 +75,17 @@ impl RunHeader {
     }
 
     /// The run's cipher, nonce prefix and commitment.
-    fn derive(
-        &self,
-        keys: &EpochKeys,
-        context: &Context,
-    ) -> Result<(RunKey, [u8; 32]), super::aead::AeadError> {
+    fn derive(&self, keys: &EpochKeys, context: &Context) -> Result<(RunKey, [u8; 32]), AeadError> {
         let mut tail = Vec::with_capacity(3 * 2 + 3 * 255);
         context.append_to(&mut tail);
         let header = self.encode();
         let okm = expand::<71>(&keys.object, &[LABEL, &header[..96], &tail]);
-        let okm = okm.expose();
+        let (key, rest) = okm.expose().split_first_chunk().ok_or(AeadError)?;
         let key = RunKey {
-            cipher: Bulk::new(&array(&okm[..32]))?,
-            prefix: array(&okm[32..39]),
+            cipher: Bulk::new(key)?,
+            prefix: array(&rest[..7]),
         };
-        Ok((key, array(&okm[39..71])))
+        Ok((key, array(&rest[7..])))
     }
 }
 
@@ -158,8 +156,7 @@ impl RunEntry {
         }
     }
 
-    /// The header that this entry's run must have; a run of unknown length keeps that in its header, so those are
-    /// whole objects and never looked up by entry.
+    /// The header that this entry's run must have, but that a run of part 0 may have been sealed with an unknown length.
     pub fn header(&self, object: ObjectId) -> RunHeader {
         RunHeader {
             trailer: false,
@@ -326,5 +323,59 @@ pub(super) fn segment_len(index: u64, length: u64) -> Result<usize, OpenError> {
         std::cmp::Ordering::Less => Ok(SEGMENT + TAG),
         std::cmp::Ordering::Equal => Ok((length % SEGMENT as u64) as usize + TAG),
         std::cmp::Ordering::Greater => Err(OpenError::Length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::{EpochId, subsecret};
+    use crate::secret::Secret;
+
+    fn secret() -> Secret<48> {
+        let counting: [u8; 48] = std::array::from_fn(|i| i as u8);
+        Secret::from_slice(&counting).unwrap()
+    }
+
+    /// Commitment and only segment of a run of `bonjour` under this object subsecret.
+    fn answer(object: Secret<48>) -> (String, String) {
+        let keys = EpochKeys {
+            id: EpochId([0xE1; 32]),
+            object,
+            metadata: secret(),
+            token: secret(),
+        };
+        let context = Context::new("min-interieur", "s3", "dossiers").unwrap();
+        let spec = RunSpec {
+            object: ObjectId([0x0B; 16]),
+            part: 0,
+            salt: Salt::of_test_vector([0x5A; 32]),
+            length: Some(7),
+        };
+        let sealer = RunSealer::new(&keys, &context, spec).unwrap();
+        let commitment = hex::encode(&sealer.header()[96..]);
+        let mut data = *b"bonjour";
+        let (tag, _) = sealer.finish(&mut data).unwrap();
+        (commitment, hex::encode([&data[..], &tag].concat()))
+    }
+
+    #[test]
+    fn the_known_answer_without_the_subsecret_step() {
+        let (commitment, segment) = answer(secret());
+        assert_eq!(
+            commitment,
+            "73103753c6f942d9d4d612ba97d1124fdc001537ce7bb7a3ca824eb48b9685d0"
+        );
+        assert_eq!(segment, "2d15d561f521712a63be95e24c5673e5a23bcf4a3c6595");
+    }
+
+    #[test]
+    fn the_known_answer_with_the_subsecret_step() {
+        let (commitment, segment) = answer(subsecret(&secret(), "object"));
+        assert_eq!(
+            commitment,
+            "3b9b97288a78c3a8d8eb6004b1ec3df22315b89fd6dccd828c9cac308de6b5dd"
+        );
+        assert_eq!(segment, "59353d534a264ae18a4cefb34c19902fc818424455f4a1");
     }
 }

@@ -25,7 +25,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// `path` is the raw path, `host` the authority as received (a port is ignored), `hosts` the service's own names.
+    /// `path` is the raw path, `host` the authority as received (a port is ignored), `hosts` the service's own names;
+    /// `virtual_host` says whether `bucket.host` is served as well.
     ///
     /// # Errors
     /// `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`; `InvalidArgument` for a host that is not the service's.
@@ -33,6 +34,7 @@ impl Address {
         path: &str,
         host: &str,
         hosts: impl IntoIterator<Item = &'h str>,
+        virtual_host: bool,
     ) -> Result<Self, S3Error> {
         let rest = path
             .strip_prefix('/')
@@ -48,6 +50,9 @@ impl Address {
                 known = true;
                 virtual_bucket = None;
                 break;
+            }
+            if !virtual_host {
+                continue;
             }
             if let Some(bucket) =
                 strip_suffix_ignore_case(&host, name).and_then(|b| b.strip_suffix('.'))
@@ -287,7 +292,7 @@ mod tests {
     const HOSTS: [&str; 2] = ["s3.example.fr", "other.example.fr"];
 
     fn parse(path: &str, host: &str) -> Result<Address, S3Error> {
-        Address::parse(path, host, HOSTS)
+        Address::parse(path, host, HOSTS, true)
     }
 
     fn parts(path: &str, host: &str) -> (Option<String>, Option<String>) {
@@ -335,6 +340,8 @@ mod tests {
         assert!(parse("/", "s3.example.com").is_err());
         assert!(parse("/", "xs3.example.fr").is_err());
         assert!(parse("/", ".s3.example.fr").is_err());
+        assert!(Address::parse("/", "bucket.s3.example.fr", HOSTS, false).is_err());
+        assert!(Address::parse("/", HOSTS[0], HOSTS, false).is_ok());
     }
 
     #[test]

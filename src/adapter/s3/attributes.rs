@@ -2,10 +2,12 @@
 
 use http::{HeaderValue, Response};
 
+use super::call::Call;
+use super::core::Core;
 use super::error::{INVALID_ARGUMENT, S3Error};
 use super::facts::Source;
 use super::upstream::Ask;
-use super::{Call, S3, etag, xml};
+use super::{etag, xml};
 use crate::body::Released;
 use crate::error::Refusal;
 
@@ -19,10 +21,10 @@ const KNOWN: [&str; 5] = [
 /// S3's page of parts.
 const PAGE: usize = 1000;
 
-impl S3 {
+impl Core {
     pub(super) async fn object_attributes(
         &self,
-        call: &Call<'_>,
+        call: &Call,
     ) -> Result<Response<Released>, Refusal> {
         let wanted: Vec<&str> = call
             .headers
@@ -72,7 +74,7 @@ impl S3 {
             let after: Vec<_> = trailer.entries.iter().filter(|e| e.part > marker).collect();
             let page = &after[..after.len().min(max)];
             out.open("ObjectParts");
-            out.element("TotalPartsCount", &trailer.entries.len().to_string());
+            out.element("PartsCount", &trailer.entries.len().to_string());
             out.element("PartNumberMarker", &marker.to_string());
             if let Some(last) = page.last() {
                 out.element("NextPartNumberMarker", &last.part.to_string());

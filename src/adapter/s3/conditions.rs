@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use http::HeaderMap;
 
-use super::etag;
+use super::etag::Tags;
 
 /// What the conditions say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,29 +40,29 @@ pub const COPY_SOURCE: Fields = Fields {
     if_unmodified_since: "x-amz-copy-source-if-unmodified-since",
 };
 
-/// Evaluates the conditions against the tag that the client is shown (unquoted) and the time of last change.
+/// Evaluates the conditions against the object's tags and the time of last change.
 /// A date that does not parse is ignored, as the RFC has it.
 pub fn evaluate(
     headers: &HeaderMap,
     fields: &Fields,
-    client_etag: &str,
+    tags: Tags<'_>,
     modified: Option<SystemTime>,
 ) -> Outcome {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let date = |name| text(name).and_then(|v| httpdate::parse_http_date(v).ok());
     match text(fields.if_match) {
-        Some(list) if !etag::listed(list, client_etag) => return Outcome::Failed,
+        Some(list) if !tags.listed(list) => return Outcome::Failed,
         Some(_) => {}
         None => {
-            if let (Some(limit), Some(modified)) = (date(fields.if_unmodified_since), modified) {
-                if modified > limit {
-                    return Outcome::Failed;
-                }
+            if let (Some(limit), Some(modified)) = (date(fields.if_unmodified_since), modified)
+                && modified > limit
+            {
+                return Outcome::Failed;
             }
         }
     }
     match text(fields.if_none_match) {
-        Some(list) if etag::listed(list, client_etag) => Outcome::NotModified,
+        Some(list) if tags.listed(list) => Outcome::NotModified,
         Some(_) => Outcome::Proceed,
         None => match (date(fields.if_modified_since), modified) {
             (Some(since), Some(modified)) if modified <= since => Outcome::NotModified,
@@ -72,7 +72,7 @@ pub fn evaluate(
 }
 
 /// Whether a `Range` is to be honoured in the face of `If-Range` (RFC 9110 section 13.1.5).
-pub fn range_holds(headers: &HeaderMap, client_etag: &str, modified: Option<SystemTime>) -> bool {
+pub fn range_holds(headers: &HeaderMap, tags: Tags<'_>, modified: Option<SystemTime>) -> bool {
     let Some(value) = headers.get("if-range") else {
         return true;
     };
@@ -82,7 +82,7 @@ pub fn range_holds(headers: &HeaderMap, client_etag: &str, modified: Option<Syst
     if let Ok(date) = httpdate::parse_http_date(value) {
         return modified == Some(date);
     }
-    !value.trim().starts_with("W/") && value.trim() != "*" && etag::listed(value, client_etag)
+    !value.trim().starts_with("W/") && value.trim() != "*" && tags.listed(value)
 }
 
 #[cfg(test)]
@@ -92,6 +92,10 @@ mod tests {
     use super::*;
 
     const TAG: &str = "d41d8cd98f00b204e9800998ecf8427e-0";
+    const TAGS: Tags<'_> = Tags {
+        upstream: "d41d8cd98f00b204e9800998ecf8427e",
+        client: TAG,
+    };
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs
@@ -108,42 +112,42 @@ mod tests {
     fn a_tag_overrules_a_date() {
         let date = httpdate::fmt_http_date(at(100));
         let h = headers(&[("if-match", TAG), ("if-unmodified-since", &date)]);
-        assert_eq!(evaluate(&h, &READ, TAG, Some(at(200))), Outcome::Proceed);
+        assert_eq!(evaluate(&h, &READ, TAGS, Some(at(200))), Outcome::Proceed);
         let h = headers(&[("if-none-match", "\"other\""), ("if-modified-since", &date)]);
-        assert_eq!(evaluate(&h, &READ, TAG, Some(at(50))), Outcome::Proceed);
+        assert_eq!(evaluate(&h, &READ, TAGS, Some(at(50))), Outcome::Proceed);
     }
 
     #[test]
     fn each_condition_fails_by_itself() {
         let date = httpdate::fmt_http_date(at(100));
         let h = headers(&[("if-match", "\"other\"")]);
-        assert_eq!(evaluate(&h, &READ, TAG, None), Outcome::Failed);
+        assert_eq!(evaluate(&h, &READ, TAGS, None), Outcome::Failed);
         let h = headers(&[("if-none-match", TAG)]);
-        assert_eq!(evaluate(&h, &READ, TAG, None), Outcome::NotModified);
+        assert_eq!(evaluate(&h, &READ, TAGS, None), Outcome::NotModified);
         let h = headers(&[("if-unmodified-since", &date)]);
-        assert_eq!(evaluate(&h, &READ, TAG, Some(at(101))), Outcome::Failed);
+        assert_eq!(evaluate(&h, &READ, TAGS, Some(at(101))), Outcome::Failed);
         let h = headers(&[("if-modified-since", &date)]);
         assert_eq!(
-            evaluate(&h, &READ, TAG, Some(at(100))),
+            evaluate(&h, &READ, TAGS, Some(at(100))),
             Outcome::NotModified
         );
-        assert_eq!(evaluate(&h, &READ, TAG, Some(at(101))), Outcome::Proceed);
+        assert_eq!(evaluate(&h, &READ, TAGS, Some(at(101))), Outcome::Proceed);
     }
 
     #[test]
     fn if_range_takes_a_strong_tag_or_the_very_date() {
-        assert!(range_holds(&headers(&[]), TAG, None));
-        assert!(range_holds(&headers(&[("if-range", TAG)]), TAG, None));
-        assert!(!range_holds(&headers(&[("if-range", "\"x\"")]), TAG, None));
+        assert!(range_holds(&headers(&[]), TAGS, None));
+        assert!(range_holds(&headers(&[("if-range", TAG)]), TAGS, None));
+        assert!(!range_holds(&headers(&[("if-range", "\"x\"")]), TAGS, None));
         let date = httpdate::fmt_http_date(at(100));
         assert!(range_holds(
             &headers(&[("if-range", &date)]),
-            TAG,
+            TAGS,
             Some(at(100))
         ));
         assert!(!range_holds(
             &headers(&[("if-range", &date)]),
-            TAG,
+            TAGS,
             Some(at(99))
         ));
     }

@@ -1,20 +1,23 @@
 //! CopyObject: the provider copies the sealed bytes; the metadata is verified for the source's place and sealed anew
 //! for the target's (decision 16).
 
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderName, Method, Response, StatusCode};
 
 use super::address::{self, Address};
+use super::call::{Call, Place};
 use super::conditions::{self, Outcome};
+use super::core::Core;
 use super::error::{
     ENTITY_TOO_LARGE, INVALID_ARGUMENT, INVALID_REQUEST, PRECONDITION_FAILED, S3Error,
 };
-use super::facts::Facts;
+use super::facts::{Facts, ReadError};
+use super::lasting::Written;
+use super::list::malformed;
 use super::meta::Document;
-use super::upstream::{Ask, element, provider_error};
+use super::upstream::{Ask, inner_error};
 use super::write::{CARRIED, answered, document};
-use super::{Call, Place, S3, etag};
-use crate::body::Released;
-use crate::error::{Refusal, UPSTREAM_INVALID};
+use super::{etag, xml};
+use crate::error::Refusal;
 
 const RESULT_LIMIT: usize = 64 * 1024;
 
@@ -25,9 +28,9 @@ enum Directive {
     Replace,
 }
 
-impl S3 {
+impl Core {
     /// CopyObject.
-    pub(super) async fn copy_object(&self, call: &Call<'_>) -> Result<Response<Released>, Refusal> {
+    pub(super) async fn copy_object(&self, call: &Call) -> Result<Written, Refusal> {
         let (source, target) = (
             source(call)?,
             Place {
@@ -63,7 +66,7 @@ impl S3 {
             .into());
         }
         let ask = Ask::object(Method::PUT, &target)
-            .copy(call.headers, &CARRIED)
+            .copy(&call.headers, &CARRIED)
             .header(
                 HeaderName::from_static("x-amz-copy-source"),
                 &source_header(&source),
@@ -88,68 +91,48 @@ impl S3 {
     }
 
     /// The provider's result, with the tag that clients are shown. Stores may answer 200 and an error inside.
-    async fn copied(
-        &self,
-        response: Response<crate::body::Sealed>,
-    ) -> Result<Response<Released>, Refusal> {
+    async fn copied(&self, response: Response<crate::body::Sealed>) -> Result<Written, Refusal> {
         if response.status() != StatusCode::OK {
             return Err(self.upstream_refusal(response).await);
         }
         let (head, body) = response.into_parts();
-        let text = body.collect(RESULT_LIMIT).await?;
-        let text = String::from_utf8_lossy(&text);
-        if text.contains("<Error>") {
-            return Err(provider_error(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                text.as_bytes(),
-            ));
+        let document = body.collect(RESULT_LIMIT).await?;
+        if let Some(refusal) = inner_error(&document) {
+            return Err(refusal);
         }
-        let upstream = element(&text, "ETag").unwrap_or_default();
-        let upstream = etag::unquote(&upstream);
-        if upstream.is_empty() {
-            return Err(
-                Refusal::new(&UPSTREAM_INVALID).message("The provider's copy result has no tag.")
-            );
+        let result = xml::copy_result(&document, RESULT_LIMIT).map_err(malformed)?;
+        let shown = self.client_etag(&result.etag).await?;
+        let mut out = xml::Writer::document();
+        out.root("CopyObjectResult");
+        out.element("ETag", &etag::quote(&shown));
+        if let Some(modified) = &result.last_modified {
+            out.element("LastModified", modified);
         }
-        let shown = self.client_etag(upstream).await?;
-        let mut xml = super::xml::Writer::document();
-        xml.root("CopyObjectResult");
-        xml.element("ETag", &etag::quote(&shown));
-        if let Some(modified) = element(&text, "LastModified") {
-            xml.element("LastModified", &modified);
+        out.close("CopyObjectResult");
+        let mut written = Written::new(out.finish());
+        answered(&head.headers, &mut written.headers);
+        let version = HeaderName::from_static("x-amz-copy-source-version-id");
+        if let Some(value) = head.headers.get(&version) {
+            written.headers.insert(version, value.clone());
         }
-        xml.close("CopyObjectResult");
-        let mut answer = Response::new(Released::document(xml.finish()));
-        answered(&head.headers, answer.headers_mut());
-        for name in ["x-amz-copy-source-version-id"] {
-            if let Some(value) = head.headers.get(name) {
-                answer
-                    .headers_mut()
-                    .insert(HeaderName::from_static(name), value.clone());
-            }
-        }
-        answer.headers_mut().insert(
-            http::header::CONTENT_TYPE,
-            HeaderValue::from_static("application/xml"),
-        );
-        Ok(answer)
+        Ok(written)
     }
 
     /// What the source is, its conditions checked.
     pub(super) async fn source_facts(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         source: &Place,
-    ) -> Result<Facts, Refusal> {
+    ) -> Result<Facts, ReadError> {
         let response = self.ask(call, Ask::head(source)).await?;
         if !response.status().is_success() {
-            return Err(self.upstream_refusal(response).await);
+            return Err(self.upstream_refusal(response).await.into());
         }
         let facts = self.facts(call, source, response.headers()).await?;
         match conditions::evaluate(
-            call.headers,
+            &call.headers,
             &conditions::COPY_SOURCE,
-            &facts.client_etag,
+            facts.tags(),
             facts.modified,
         ) {
             Outcome::Proceed => Ok(facts),
@@ -161,7 +144,7 @@ impl S3 {
 }
 
 /// The object that `x-amz-copy-source` names.
-pub(super) fn source(call: &Call<'_>) -> Result<Place, Refusal> {
+pub(super) fn source(call: &Call) -> Result<Place, Refusal> {
     let value = call.text("x-amz-copy-source").unwrap_or_default();
     let (address, version) = Address::copy_source(value)?;
     Ok(Place { address, version })
@@ -177,7 +160,7 @@ pub(super) fn source_header(source: &Place) -> String {
     value
 }
 
-fn directive(call: &Call<'_>, name: &'static str) -> Result<Directive, S3Error> {
+fn directive(call: &Call, name: &'static str) -> Result<Directive, S3Error> {
     match call.text(name) {
         None | Some("COPY") => Ok(Directive::Copy),
         Some("REPLACE") => Ok(Directive::Replace),
@@ -189,7 +172,7 @@ fn directive(call: &Call<'_>, name: &'static str) -> Result<Directive, S3Error> 
 }
 
 /// Whether a copy onto itself has a purpose.
-fn changes_something(call: &Call<'_>) -> bool {
+fn changes_something(call: &Call) -> bool {
     ["x-amz-storage-class", "x-amz-server-side-encryption"]
         .iter()
         .any(|name| call.headers.contains_key(*name))

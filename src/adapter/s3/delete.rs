@@ -1,13 +1,15 @@
 //! DeleteObject and DeleteObjects.
 
-use http::header::{CONTENT_TYPE, HeaderName, IF_MATCH};
+use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::{HeaderValue, Method, Response, StatusCode};
 
-use super::checksum::{self, Algorithm};
+use super::call::{Call, Place};
+use super::core::Core;
 use super::error::{INVALID_REQUEST, MISSING_REQUEST_BODY, NOT_IMPLEMENTED, S3Error};
+use super::integrity::with_md5;
 use super::relay::end_to_end;
 use super::upstream::Ask;
-use super::{Call, Place, S3, xml};
+use super::xml;
 use crate::body::{Cleared, Plain, Released};
 use crate::error::Refusal;
 use crate::policy::DocumentPermit;
@@ -15,19 +17,12 @@ use crate::policy::DocumentPermit;
 /// A thousand keys of 1,024 bytes, escaped.
 const REQUEST_LIMIT: usize = 8 * 1024 * 1024;
 const RESULT_LIMIT: usize = 8 * 1024 * 1024;
-const SENT: [&str; 3] = [
-    "x-amz-bypass-governance-retention",
-    "x-amz-expected-bucket-owner",
-    "x-amz-request-payer",
-];
+const SENT: [&str; 1] = ["x-amz-bypass-governance-retention"];
 
-impl S3 {
-    pub(super) async fn delete_object(
-        &self,
-        call: &Call<'_>,
-    ) -> Result<Response<Released>, Refusal> {
+impl Core {
+    pub(super) async fn delete_object(&self, call: &Call) -> Result<Response<Released>, Refusal> {
         let place = call.place();
-        let mut ask = Ask::object(Method::DELETE, &place).copy(call.headers, &SENT);
+        let mut ask = Ask::object(Method::DELETE, &place).copy(&call.headers, &SENT);
         if call.headers.contains_key(IF_MATCH) {
             ask = self.write_conditions(call, &place, ask).await?;
         }
@@ -45,7 +40,7 @@ impl S3 {
 
     pub(super) async fn delete_objects(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         permit: &DocumentPermit,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
@@ -76,12 +71,11 @@ impl S3 {
             }
         }
         let document = xml::delete_document(&request);
-        let digest = checksum::of(Algorithm::Md5, &document).base64();
-        let ask = Ask::new(Method::POST, call.address)
+        let ask = Ask::new(Method::POST, &call.address)
             .query("delete", "")
-            .copy(call.headers, &SENT)
-            .header(CONTENT_TYPE, "application/xml")
-            .header(HeaderName::from_static("content-md5"), &digest);
+            .copy(&call.headers, &SENT)
+            .header(CONTENT_TYPE, "application/xml");
+        let ask = with_md5(ask, &document);
         let response = self
             .send(call, ask, Cleared::document(document, permit))
             .await?;

@@ -239,6 +239,7 @@ mod tests {
                 request_id: RequestId(7),
                 method,
                 path: "/bucket/a<b>&\u{1}c",
+                accept: None,
             },
         )
     }

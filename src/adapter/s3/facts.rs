@@ -1,15 +1,20 @@
 //! What a stored object is, learned from the head of any answer about it and, for an object of several runs, its
 //! trailer. Everything here is authenticated: the metadata blob for this very bucket and key, the trailer by itself.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, StatusCode};
 
+use super::call::{Call, Place};
+use super::core::Core;
+use super::error::{S3Error, SERVICE_UNAVAILABLE};
+use super::etag;
 use super::meta::{self, Document};
 use super::upstream::Ask;
-use super::{Call, Place, S3, etag};
+use crate::body::Sealed;
 use crate::error::{
     OBJECT_DAMAGED, OBJECT_SUBSTITUTED, OBJECT_UNSEALED, Refusal, UPSTREAM_INVALID,
 };
@@ -30,6 +35,54 @@ pub(super) enum Source {
     Parts(Arc<Trailer>),
 }
 
+/// Why an object can't be told of.
+pub(super) enum ReadError {
+    /// It changed between two requests (decision 22); what to say when that goes on.
+    Replaced(Refusal),
+    Refused(Refusal),
+}
+
+impl ReadError {
+    /// The provider's answer to a request that was pinned to a tag.
+    async fn pinned(core: &Core, response: http::Response<Sealed>) -> Self {
+        let replaced = matches!(
+            response.status(),
+            StatusCode::PRECONDITION_FAILED | StatusCode::NOT_FOUND
+        );
+        if replaced {
+            return Self::Replaced(unsteady());
+        }
+        Self::Refused(core.upstream_refusal(response).await)
+    }
+}
+
+fn unsteady() -> Refusal {
+    Refusal::from(S3Error::with(
+        &SERVICE_UNAVAILABLE,
+        "The object changes faster than it is read.",
+    ))
+}
+
+impl From<Refusal> for ReadError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<S3Error> for ReadError {
+    fn from(error: S3Error) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Replaced(refusal) | ReadError::Refused(refusal) => refusal,
+        }
+    }
+}
+
 pub(super) struct Facts {
     /// Bytes of plaintext.
     pub length: u64,
@@ -45,14 +98,14 @@ pub(super) struct Facts {
     pub modified: Option<SystemTime>,
 }
 
-impl S3 {
+impl Core {
     /// Reads what the head of a GET or HEAD answer says of the object at `place`.
     pub(super) async fn facts(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         place: &Place,
         headers: &HeaderMap,
-    ) -> Result<Facts, Refusal> {
+    ) -> Result<Facts, ReadError> {
         let sealed = total(headers).ok_or_else(|| {
             Refusal::new(&UPSTREAM_INVALID).message("The provider gave no length.")
         })?;
@@ -60,7 +113,7 @@ impl S3 {
         let (document, object) = self.open_blob(place, headers)?;
         let (source, length) = match (&document.run_header, document.empty) {
             (_, true) if sealed == 0 => (Source::Marker, 0),
-            (_, true) => return Err(Refusal::new(&OBJECT_SUBSTITUTED)),
+            (_, true) => return Err(Refusal::new(&OBJECT_SUBSTITUTED).into()),
             (Some(header), false) => {
                 let length =
                     layout::plain_len(sealed).ok_or_else(|| Refusal::new(&OBJECT_DAMAGED))?;
@@ -68,7 +121,8 @@ impl S3 {
             }
             (None, false) => {
                 let trailer = self.trailer(call, place, upstream_etag, sealed).await?;
-                same_object(&trailer, object)?;
+                // a store that ignores If-Match answers with what came after
+                same_object(&trailer, object).map_err(ReadError::Replaced)?;
                 let length = trailer.total;
                 (Source::Parts(trailer), length)
             }
@@ -111,11 +165,11 @@ impl S3 {
     /// The trailer of a multi-run object, from the cache or from the object's end.
     pub(super) async fn trailer(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         place: &Place,
         upstream_etag: &str,
         sealed: u64,
-    ) -> Result<Arc<Trailer>, Refusal> {
+    ) -> Result<Arc<Trailer>, ReadError> {
         if let Some(trailer) = self.trailers.get(place, upstream_etag) {
             return Ok(trailer);
         }
@@ -150,30 +204,62 @@ impl S3 {
 
     async fn suffix(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         place: &Place,
         upstream_etag: &str,
         sealed: u64,
         length: u64,
-    ) -> Result<Vec<u8>, Refusal> {
+    ) -> Result<Vec<u8>, ReadError> {
         let start = sealed
             .checked_sub(length)
             .ok_or_else(|| Refusal::new(&OBJECT_DAMAGED))?;
-        let ask = Ask::get(place).range(start..sealed).if_match(upstream_etag);
-        let response = self.ask(call, ask).await?;
-        if response.status() != StatusCode::PARTIAL_CONTENT {
-            return Err(self.upstream_refusal(response).await);
-        }
+        let body = self
+            .pinned_range(call, place, upstream_etag, start..sealed)
+            .await?;
         let limit = usize::try_from(length).map_err(|_| Refusal::new(&OBJECT_DAMAGED))?;
-        let bytes = response.into_body().collect(limit).await?;
+        let bytes = body.collect(limit).await?;
         if bytes.len() != limit {
-            return Err(Refusal::new(&UPSTREAM_INVALID).message("The provider's range is short."));
+            let refusal = Refusal::new(&UPSTREAM_INVALID);
+            return Err(refusal.message("The provider's range is short.").into());
         }
         Ok(bytes)
+    }
+
+    /// Sealed bytes of the object that has this tag.
+    pub(super) async fn pinned_range(
+        &self,
+        call: &Call,
+        place: &Place,
+        upstream_etag: &str,
+        range: Range<u64>,
+    ) -> Result<Sealed, ReadError> {
+        let ask = Ask::get(place).range(range.clone()).if_match(upstream_etag);
+        let response = self.ask(call, ask).await?;
+        if response.status() != StatusCode::PARTIAL_CONTENT {
+            return Err(ReadError::pinned(self, response).await);
+        }
+        let tag = text(response.headers(), ETAG).map(etag::unquote);
+        if tag.is_some_and(|tag| tag != upstream_etag) {
+            return Err(ReadError::Replaced(unsteady()));
+        }
+        if span(response.headers()) != Some(range) {
+            let refusal = Refusal::new(&UPSTREAM_INVALID);
+            return Err(refusal
+                .message("The provider answered another range than was asked for.")
+                .into());
+        }
+        Ok(response.into_body())
     }
 }
 
 impl Facts {
+    pub(super) fn tags(&self) -> etag::Tags<'_> {
+        etag::Tags {
+            upstream: &self.upstream_etag,
+            client: &self.client_etag,
+        }
+    }
+
     /// # Errors
     /// The trailer is another object's.
     pub(super) fn check_trailer(&self, trailer: &Trailer) -> Result<(), Refusal> {
@@ -200,6 +286,13 @@ pub(super) fn total(headers: &HeaderMap) -> Option<u64> {
         Some(range) => range.rsplit_once('/')?.1.parse().ok(),
         None => text(headers, CONTENT_LENGTH)?.parse().ok(),
     }
+}
+
+/// Which bytes the provider's partial answer holds.
+pub(super) fn span(headers: &HeaderMap) -> Option<Range<u64>> {
+    let range = text(headers, CONTENT_RANGE)?.strip_prefix("bytes ")?;
+    let (first, last) = range.split_once('/')?.0.split_once('-')?;
+    Some(first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?)
 }
 
 pub(super) fn text(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {

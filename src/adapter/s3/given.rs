@@ -6,10 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use super::call::{Call, Place};
 use super::checksum::{Algorithm, Kind};
+use super::core::Core;
 use super::facts::{Facts, Source};
 use super::intake::place;
-use super::{Call, Place, S3};
 use crate::error::Refusal;
 use crate::seal::trailer::Trailer;
 
@@ -20,23 +21,23 @@ pub(super) struct Given {
     pub kind: Kind,
 }
 
-impl S3 {
+impl Core {
     pub(super) async fn write_checksums(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         place: &Place,
         headers: &mut HeaderMap,
         facts: &Facts,
     ) -> Result<(), Refusal> {
-        let from_end = *call.method == Method::HEAD;
-        if let Some(given) = self.given(call, place, facts, from_end).await? {
-            if let Ok(value) = HeaderValue::try_from(given.text) {
-                headers.insert(HeaderName::from_static(given.algorithm.header()), value);
-                headers.insert(
-                    "x-amz-checksum-type",
-                    HeaderValue::from_static(given.kind.name()),
-                );
-            }
+        let from_end = call.method == Method::HEAD;
+        if let Some(given) = self.given(call, place, facts, from_end).await?
+            && let Ok(value) = HeaderValue::try_from(given.text)
+        {
+            headers.insert(HeaderName::from_static(given.algorithm.header()), value);
+            headers.insert(
+                "x-amz-checksum-type",
+                HeaderValue::from_static(given.kind.name()),
+            );
         }
         Ok(())
     }
@@ -44,7 +45,7 @@ impl S3 {
     /// The object's checksum. `from_end`: whether a trailer that is not at hand is worth a request.
     pub(super) async fn given(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         place: &Place,
         facts: &Facts,
         from_end: bool,
@@ -66,7 +67,11 @@ impl S3 {
                 facts.check_trailer(&trailer)?;
                 trailer
             }
-            Source::Run(_) | Source::Marker => return Ok(None),
+            Source::Run(_) => match self.trailers.get(place, &facts.upstream_etag) {
+                Some(trailer) => trailer,
+                None => return Ok(None),
+            },
+            Source::Marker => return Ok(None),
         };
         Ok(of_trailer(&trailer))
     }

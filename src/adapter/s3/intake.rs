@@ -9,10 +9,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame};
 
+use super::call::Call;
 use super::checksum::{Algorithm, Checksums, Digests, Kind, Value};
 use super::chunked::{self, ChunkDecoder, Trailers};
+use super::core::Core;
 use super::error::{INCOMPLETE_BODY, MISSING_CONTENT_LENGTH, S3Error};
-use super::{Call, S3};
 use crate::body::{Chunks, Fault, FaultSlot, Plain};
 use crate::error::Refusal;
 use crate::seal::trailer;
@@ -36,18 +37,41 @@ pub(super) struct Received {
     md5: bool,
 }
 
-impl S3 {
+impl Core {
     /// # Errors
     /// A request that does not tell its length, or declares what can't be verified.
-    pub(super) fn intake(&self, call: &Call<'_>, body: Plain) -> Result<Intake, Refusal> {
+    pub(super) fn intake(&self, call: &Call, body: Plain) -> Result<Intake, Refusal> {
+        let checksums = Checksums::declared(&call.headers, call.verified.payload)?;
+        self.intake_against(call, body, checksums)
+    }
+
+    /// A Complete's document; its `x-amz-checksum-*` speak of the object.
+    ///
+    /// # Errors
+    /// Those of [`Core::intake`].
+    pub(super) fn intake_of_list(&self, call: &Call, body: Plain) -> Result<Intake, Refusal> {
+        let mut headers = call.headers.clone();
+        headers.remove("x-amz-sdk-checksum-algorithm");
+        for algorithm in Algorithm::FLEXIBLE {
+            headers.remove(algorithm.header());
+        }
+        let checksums = Checksums::declared(&headers, call.verified.payload)?;
+        self.intake_against(call, body, checksums)
+    }
+
+    fn intake_against(
+        &self,
+        call: &Call,
+        body: Plain,
+        checksums: Checksums,
+    ) -> Result<Intake, Refusal> {
         let form = call.verified.payload;
-        let length = match chunked::content_length(call.headers, form)? {
+        let length = match chunked::content_length(&call.headers, form)? {
             Some(length) => length,
             None if body.is_end_stream() => 0,
             None => return Err(S3Error::new(&MISSING_CONTENT_LENGTH).into()),
         };
-        let checksums = Checksums::declared(call.headers, form)?;
-        let decoder = ChunkDecoder::new(form, call.headers, call.verified.chain.clone())?;
+        let decoder = ChunkDecoder::new(form, &call.headers, call.verified.chain.clone())?;
         let received = Received {
             digests: Arc::default(),
             flexible: checksums.flexible(),
@@ -277,8 +301,13 @@ impl Body for Decoded {
                 }
                 continue;
             }
-            match ready!(this.source.as_mut().poll_frame(cx)?) {
-                Some(frame) => this.input = frame.into_data().unwrap_or_default(),
+            match ready!(this.source.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => this.input = frame.into_data().unwrap_or_default(),
+                Some(Err(fault)) => {
+                    // the client is told of its own fault, not of the provider's
+                    let refusal = Refusal::new(fault.code).message(fault.detail);
+                    return Poll::Ready(Some(Err(faults.refuse(refusal))));
+                }
                 None => {
                     return Poll::Ready(this.finish().err().map(|error| Err(refuse(error))));
                 }

@@ -3,9 +3,10 @@
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Response, StatusCode};
 
+use super::call::Call;
+use super::core::Core;
 use super::upstream::Ask;
 use super::xml::{Listing, Malformed, Shown};
-use super::{Call, S3};
 use crate::body::Released;
 use crate::error::{Refusal, UPSTREAM_INVALID};
 use crate::seal::layout;
@@ -13,18 +14,12 @@ use crate::seal::layout;
 /// A thousand keys of 1,024 bytes, percent-encoded, with what stands around them.
 pub(super) const DOCUMENT_LIMIT: usize = 16 * 1024 * 1024;
 
-impl S3 {
+impl Core {
     /// ListObjects, ListObjectsV2, ListObjectVersions.
-    pub(super) async fn list_objects(
-        &self,
-        call: &Call<'_>,
-    ) -> Result<Response<Released>, Refusal> {
-        let ask = Ask::new(Method::GET, call.address)
+    pub(super) async fn list_objects(&self, call: &Call) -> Result<Response<Released>, Refusal> {
+        let ask = Ask::new(Method::GET, &call.address)
             .raw_query(&call.query.for_upstream())
-            .copy(
-                call.headers,
-                &["x-amz-expected-bucket-owner", "x-amz-request-payer"],
-            );
+            .copy(&call.headers, &["x-amz-optional-object-attributes"]);
         let response = self.ask(call, ask).await?;
         if response.status() != StatusCode::OK {
             return Err(self.upstream_refusal(response).await);

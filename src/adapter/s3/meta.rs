@@ -1,7 +1,7 @@
 //! The metadata document: what S3 keeps beside an object's bytes and the provider must not see. It is sealed as a
 //! metadata blob for the object's bucket and key, and stored in `x-amz-meta-sceau-N` header fields.
 //!
-//! Encoding (also in `docs/s3.md`): a version byte `01`, then fields `u8 kind | u16 n | n bytes of name | u32 m | m bytes
+//! Encoding (also in `docs/format.md`): a version byte `01`, then fields `u8 kind | u16 n | n bytes of name | u32 m | m bytes
 //! of value`, big-endian. Kinds: 1 run header (128 bytes, objects of one run), 2 content header, 3 user metadata,
 //! 4 checksum, 5 empty object that is stored as zero bytes. Unknown kinds are refused.
 
@@ -47,7 +47,7 @@ pub struct Document {
     pub content: Vec<(String, Vec<u8>)>,
     /// User metadata: names without `x-amz-meta-`, lower case.
     pub user: Vec<(String, Vec<u8>)>,
-    /// Checksums that were known when the upload began: (algorithm or `type`, base64 or text).
+    /// Checksums that were known when the upload began: (algorithm, base64).
     pub checksums: Vec<(String, Vec<u8>)>,
     /// A directory marker: the provider holds zero bytes (decision 11).
     pub empty: bool,

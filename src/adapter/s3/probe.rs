@@ -7,18 +7,20 @@ use std::sync::{Mutex, PoisonError};
 use http::header::IF_NONE_MATCH;
 use http::{Method, StatusCode};
 
+use super::call::{Call, Place};
+use super::core::Core;
+use super::integrity::with_md5;
 use super::upstream::Ask;
-use super::{Call, Place, S3};
 use crate::error::Refusal;
 
 /// What is known, by bucket.
 #[derive(Default)]
 pub(super) struct Probes(Mutex<HashMap<String, bool>>);
 
-impl S3 {
+impl Core {
     pub(super) async fn probed_conditions(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         place: &Place,
     ) -> Result<bool, Refusal> {
         let bucket = place.address.bucket().unwrap_or_default().to_owned();
@@ -37,7 +39,7 @@ impl S3 {
             address: place.address.with_key(format!(".sceau-probe-{name}"))?,
             version: None,
         };
-        let put = || Ask::object(Method::PUT, &probe).header(IF_NONE_MATCH, "*");
+        let put = || with_md5(Ask::object(Method::PUT, &probe), b"").header(IF_NONE_MATCH, "*");
         let first = self.ask(call, put()).await?;
         if first.status() == StatusCode::NOT_IMPLEMENTED {
             self.remember(bucket, false);
@@ -46,12 +48,15 @@ impl S3 {
         if !first.status().is_success() {
             return Err(self.upstream_refusal(first).await);
         }
-        let second = self.ask(call, put()).await?.status();
+        let second = self.ask(call, put()).await?;
         let _ = self.ask(call, Ask::object(Method::DELETE, &probe)).await?;
-        let honoured = matches!(
-            second,
-            StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT
-        );
+        let honoured = match second.status() {
+            StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => true,
+            StatusCode::NOT_IMPLEMENTED => false,
+            status if status.is_success() => false,
+            // it says nothing of conditions; the next write asks again
+            _ => return Err(self.upstream_refusal(second).await),
+        };
         if !honoured {
             tracing::warn!(
                 bucket,

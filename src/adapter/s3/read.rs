@@ -5,19 +5,22 @@ use std::ops::Range;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
+use super::call::{Call, Place};
 use super::conditions::{self, Outcome};
+use super::core::Core;
 use super::error::{
     INVALID_PART_NUMBER, INVALID_RANGE, INVALID_REQUEST, PRECONDITION_FAILED, S3Error,
 };
-use super::facts::{Facts, Source};
-use super::range::{self, Wanted};
+use super::facts::{Facts, ReadError, Source, span};
 use super::upstream::Ask;
-use super::{Call, Place, S3, etag, table};
+use super::{etag, table};
+use crate::adapter::range::{self, Wanted};
 use crate::body::{OpenBody, Released, Sealed};
-use crate::error::{Refusal, UPSTREAM_INVALID};
-use crate::seal::layout::{HEADER, SEGMENT, TAG};
+use crate::error::Refusal;
+use crate::seal::layout::{self, HEADER, SEGMENT, TAG};
 use crate::seal::object::ObjectReader;
 use crate::seal::range::{RangeReader, RangeSource};
+use crate::seal::trailer::Trailer;
 
 /// Fields of the provider's answer that pass to the client as they are.
 const PASSED: [&str; 12] = [
@@ -48,19 +51,6 @@ const OVERRULED: [(&str, HeaderName); 6] = [
     ("response-expires", http::header::EXPIRES),
 ];
 
-/// Why a read did not succeed.
-enum ReadError {
-    /// The object changed between two requests.
-    Replaced,
-    Refused(Refusal),
-}
-
-impl<E: Into<Refusal>> From<E> for ReadError {
-    fn from(error: E) -> Self {
-        Self::Refused(error.into())
-    }
-}
-
 /// What the client wants of the object.
 #[derive(Clone, Copy)]
 enum Part {
@@ -78,25 +68,22 @@ struct Answer {
     parts: Option<usize>,
 }
 
-impl S3 {
+impl Core {
     /// GetObject and HeadObject.
-    pub(super) async fn read_object(&self, call: &Call<'_>) -> Result<Response<Released>, Refusal> {
-        // replaced between two requests: once more, from the start (decision 22)
-        for _ in 0..2 {
-            match self.read_once(call).await {
-                Ok(response) => return Ok(response),
-                Err(ReadError::Refused(refusal)) => return Err(refusal),
-                Err(ReadError::Replaced) => {}
-            }
+    pub(super) async fn read_object(&self, call: &Call) -> Result<Response<Released>, Refusal> {
+        match self.read_once(call).await {
+            // once more, from the start (decision 22)
+            Err(ReadError::Replaced(_)) => Ok(self.read_once(call).await?),
+            read => Ok(read?),
         }
-        Err(Refusal::new(&UPSTREAM_INVALID).message("The object changes faster than it is read."))
     }
 
-    async fn read_once(&self, call: &Call<'_>) -> Result<Response<Released>, ReadError> {
+    async fn read_once(&self, call: &Call) -> Result<Response<Released>, ReadError> {
         let part = wanted(call)?;
-        let guess = sealed_guess(part);
-        let get = *call.method == Method::GET && (guess.is_some() || matches!(part, Part::Whole));
         let place = call.place();
+        let guess = self.predicted(&place, part).or_else(|| sealed_guess(part));
+        let mut get =
+            call.method == Method::GET && (guess.is_some() || matches!(part, Part::Whole));
         let ask = match guess {
             Some(guess) if get => Ask::get(&place).range(guess),
             _ if get => Ask::get(&place),
@@ -106,6 +93,7 @@ impl S3 {
         if first.status() == StatusCode::RANGE_NOT_SATISFIABLE {
             // the guess lay beyond the end; what the object is decides what to say
             first = self.ask(call, Ask::head(&place)).await?;
+            get = false;
         }
         if !first.status().is_success() {
             return Err(self.upstream_refusal(first).await.into());
@@ -113,9 +101,9 @@ impl S3 {
         let (head, body) = first.into_parts();
         let facts = self.facts(call, &place, &head.headers).await?;
         match conditions::evaluate(
-            call.headers,
+            &call.headers,
             &conditions::READ,
-            &facts.client_etag,
+            facts.tags(),
             facts.modified,
         ) {
             Outcome::Proceed => {}
@@ -131,8 +119,8 @@ impl S3 {
             self.write_checksums(call, &place, response.headers_mut(), &facts)
                 .await?;
         }
-        if *call.method == Method::GET {
-            let got = get.then_some((head.status, sealed_start(&head.headers), body));
+        if call.method == Method::GET {
+            let got = get.then_some((head.status, span(&head.headers), body));
             *response.body_mut() = self
                 .release(call, &place, &facts, &answer.range, got)
                 .await?;
@@ -143,46 +131,59 @@ impl S3 {
     /// The bytes: from the answer that is there already where it begins at the right place, else by another request.
     async fn release(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         place: &Place,
         facts: &Facts,
         range: &Range<u64>,
-        got: Option<(StatusCode, Option<u64>, Sealed)>,
+        got: Option<(StatusCode, Option<Range<u64>>, Sealed)>,
     ) -> Result<Released, ReadError> {
         let whole = *range == (0..facts.length);
-        let (start, body) = match got {
+        let (span, body) = match got {
             _ if matches!(facts.source, Source::Marker) => return Ok(Released::empty()),
-            Some((StatusCode::OK, _, body)) if whole => return self.whole(facts, body),
+            Some((StatusCode::OK, _, body)) if whole => return self.whole(facts, body).await,
             _ if range.is_empty() => return Ok(Released::empty()),
-            Some((StatusCode::PARTIAL_CONTENT, start, body)) => (start, Some(body)),
+            Some((StatusCode::PARTIAL_CONTENT, span, body)) => (span, Some(body)),
             _ => (None, None),
         };
         let reader = self.range_reader(facts, range)?;
         let sealed = reader.sealed();
-        if let (Some(body), true) = (body, start == Some(sealed.start)) {
-            return Ok(Released::opened(OpenBody::range(body, reader)));
+        // the guess may begin at the right place and end too soon: where runs meet, or when `If-Range` fails
+        let holds = span.is_some_and(|span| span.start == sealed.start && span.end >= sealed.end);
+        if let (Some(body), true) = (body, holds) {
+            return Ok(Released::opened(OpenBody::range(body, reader)).await?);
         }
-        let ask = Ask::get(place)
-            .range(sealed.clone())
-            .if_match(&facts.upstream_etag);
-        let again = self.ask(call, ask).await?;
-        match again.status() {
-            StatusCode::PARTIAL_CONTENT => {}
-            StatusCode::PRECONDITION_FAILED | StatusCode::NOT_FOUND => {
-                return Err(ReadError::Replaced);
-            }
-            _ => return Err(self.upstream_refusal(again).await.into()),
-        }
-        if sealed_start(again.headers()) != Some(sealed.start) {
-            let refusal = Refusal::new(&UPSTREAM_INVALID);
-            return Err(refusal
-                .message("The provider answered another range than was asked for.")
-                .into());
-        }
-        Ok(Released::opened(OpenBody::range(again.into_body(), reader)))
+        let body = self
+            .pinned_range(call, place, &facts.upstream_etag, sealed)
+            .await?;
+        Ok(Released::opened(OpenBody::range(body, reader)).await?)
     }
 
-    fn whole(&self, facts: &Facts, body: Sealed) -> Result<Released, ReadError> {
+    /// The sealed bytes that hold the range, as far as a trailer tells that was read before: of the object that was
+    /// here then, so the answer's own head decides whether they are the right ones.
+    fn predicted(&self, place: &Place, part: Part) -> Option<Range<u64>> {
+        let trailer = match part {
+            Part::Whole => return None,
+            Part::Range(_) | Part::Number(_) => self.trailers.latest(place)?,
+        };
+        let range = match part {
+            Part::Range(wanted) => wanted.within(trailer.total)?,
+            Part::Number(number) => part_range(&trailer, number)?,
+            Part::Whole => return None,
+        };
+        let sealed = layout::sealed_len(trailer.total)?;
+        let (lookup, context) = (self.lookup.clone(), self.context.clone());
+        RangeReader::new(
+            lookup,
+            context,
+            RangeSource::Trailer(trailer),
+            sealed,
+            range,
+        )
+        .ok()
+        .map(|reader| reader.sealed())
+    }
+
+    async fn whole(&self, facts: &Facts, body: Sealed) -> Result<Released, ReadError> {
         let (lookup, context) = (self.lookup.clone(), self.context.clone());
         let reader = match &facts.source {
             Source::Parts(trailer) => {
@@ -191,7 +192,7 @@ impl S3 {
             _ => ObjectReader::new(lookup, context, facts.sealed, Some(facts.object)),
         };
         let reader = reader.map_err(|error| self.open_refusal(error))?;
-        Ok(Released::opened(OpenBody::whole(body, reader)))
+        Ok(Released::opened(OpenBody::whole(body, reader)).await?)
     }
 
     /// Plans a range of a sealed object, which is not a marker.
@@ -217,7 +218,7 @@ impl S3 {
 }
 
 /// What the request's `Range` and `partNumber` ask for.
-fn wanted(call: &Call<'_>) -> Result<Part, S3Error> {
+fn wanted(call: &Call) -> Result<Part, S3Error> {
     let range = call.headers.get(http::header::RANGE);
     match (call.query.get("partNumber"), range) {
         (Some(_), Some(_)) => Err(S3Error::with(
@@ -255,19 +256,16 @@ fn sealed_guess(part: Part) -> Option<Range<u64>> {
     }
 }
 
-/// Where the provider's partial answer begins.
-fn sealed_start(headers: &HeaderMap) -> Option<u64> {
-    let value = headers.get(CONTENT_RANGE)?.to_str().ok()?;
-    value
-        .strip_prefix("bytes ")?
-        .split_once('-')?
-        .0
-        .parse()
-        .ok()
+/// The plaintext of the part that the client uploaded under this place in its list.
+fn part_range(trailer: &Trailer, number: u32) -> Option<Range<u64>> {
+    let before = trailer.entries.get(..number.checked_sub(1)? as usize)?;
+    let entry = trailer.entries.get(before.len())?;
+    let start: u64 = before.iter().map(|entry| entry.length).sum();
+    Some(start..start + entry.length)
 }
 
 /// Decides the status and the bytes, now that the object is known.
-fn settle(part: Part, call: &Call<'_>, facts: &Facts) -> Result<Answer, Refusal> {
+fn settle(part: Part, call: &Call, facts: &Facts) -> Result<Answer, Refusal> {
     let whole = Answer {
         status: StatusCode::OK,
         range: 0..facts.length,
@@ -275,9 +273,7 @@ fn settle(part: Part, call: &Call<'_>, facts: &Facts) -> Result<Answer, Refusal>
     };
     match part {
         Part::Whole => Ok(whole),
-        Part::Range(_)
-            if !conditions::range_holds(call.headers, &facts.client_etag, facts.modified) =>
-        {
+        Part::Range(_) if !conditions::range_holds(&call.headers, facts.tags(), facts.modified) => {
             Ok(whole)
         }
         Part::Range(wanted) => match wanted.within(facts.length) {
@@ -297,20 +293,18 @@ fn settle(part: Part, call: &Call<'_>, facts: &Facts) -> Result<Answer, Refusal>
             }
         },
         Part::Number(number) => match &facts.source {
-            Source::Parts(trailer) => {
-                let mut start = 0;
-                for (i, entry) in trailer.entries.iter().enumerate() {
-                    if i + 1 == number as usize {
-                        return Ok(Answer {
-                            status: StatusCode::PARTIAL_CONTENT,
-                            range: start..start + entry.length,
-                            parts: Some(trailer.entries.len()),
-                        });
-                    }
-                    start += entry.length;
-                }
-                Err(S3Error::new(&INVALID_PART_NUMBER).into())
-            }
+            Source::Parts(trailer) => match part_range(trailer, number) {
+                Some(range) => Ok(Answer {
+                    status: if range.is_empty() {
+                        StatusCode::OK
+                    } else {
+                        StatusCode::PARTIAL_CONTENT
+                    },
+                    range,
+                    parts: Some(trailer.entries.len()),
+                }),
+                None => Err(S3Error::new(&INVALID_PART_NUMBER).into()),
+            },
             Source::Run(_) | Source::Marker if number == 1 => Ok(Answer {
                 status: if facts.length == 0 {
                     StatusCode::OK
@@ -325,7 +319,7 @@ fn settle(part: Part, call: &Call<'_>, facts: &Facts) -> Result<Answer, Refusal>
 }
 
 fn write_head(
-    call: &Call<'_>,
+    call: &Call,
     out: &mut HeaderMap,
     upstream: &HeaderMap,
     facts: &Facts,
@@ -340,10 +334,10 @@ fn write_head(
         );
     }
     for (key, name) in OVERRULED {
-        if let Some(value) = call.query.get(key) {
-            if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
-                out.insert(name, value);
-            }
+        if let Some(value) = call.query.get(key)
+            && let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
+        {
+            out.insert(name, value);
         }
     }
     out.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));

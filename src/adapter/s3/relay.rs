@@ -1,12 +1,16 @@
 //! Operations that carry no payload: they pass re-signed, under the policy's permit.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderMap, Response};
 
-use super::checksum::{self, Algorithm};
+use super::call::Call;
+use super::core::Core;
 use super::error::{MAX_MESSAGE_LENGTH_EXCEEDED, S3Error};
+use super::integrity::with_md5;
+use super::table::Row;
 use super::upstream::Ask;
-use super::{Call, S3};
+use super::write::set;
+use super::xml;
 use crate::body::{Cleared, Plain, Released};
 use crate::error::Refusal;
 use crate::policy::RelayPermit;
@@ -15,7 +19,7 @@ use crate::policy::RelayPermit;
 const DOCUMENT_LIMIT: usize = 1024 * 1024;
 
 /// Fields of the client's head that belong to these operations.
-const SENT: [&str; 16] = [
+const SENT: [&str; 14] = [
     "content-md5",
     "content-type",
     "x-amz-acl",
@@ -27,17 +31,16 @@ const SENT: [&str; 16] = [
     "x-amz-bucket-object-lock-enabled",
     "x-amz-bypass-governance-retention",
     "x-amz-confirm-remove-self-bucket-access",
-    "x-amz-expected-bucket-owner",
     "x-amz-object-ownership",
-    "x-amz-request-payer",
     "x-amz-transition-default-minimum-object-size",
     "x-amz-bucket-region",
 ];
 
-impl S3 {
+impl Core {
     pub(super) async fn relay(
         &self,
-        call: &Call<'_>,
+        call: &Call,
+        row: &Row,
         permit: &RelayPermit,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
@@ -47,15 +50,17 @@ impl S3 {
         }
         // read whole first: a digest that does not match must not reach the provider
         let document = intake.body.collect(DOCUMENT_LIMIT).await?;
-        let mut ask = Ask::new(call.method.clone(), call.address)
+        match row.name {
+            "PutBucketVersioning" => xml::check_versioning(&document, DOCUMENT_LIMIT)?,
+            "RestoreObject" => xml::check_restore(&document, DOCUMENT_LIMIT)?,
+            _ => {}
+        }
+        let mut ask = Ask::new(call.method.clone(), &call.address)
             .raw_query(&call.query.for_upstream())
-            .copy(call.headers, &SENT);
+            .copy(&call.headers, &SENT);
         if !document.is_empty() {
             // stores want one for these documents, whatever the client sent
-            ask = ask.header(
-                HeaderName::from_static("content-md5"),
-                &checksum::of(Algorithm::Md5, &document).base64(),
-            );
+            ask = with_md5(ask, &document);
         }
         let body = if document.is_empty() {
             Cleared::empty()
@@ -70,6 +75,11 @@ impl S3 {
         let mut answer = Response::new(Released::relayed(body, permit));
         *answer.status_mut() = head.status;
         *answer.headers_mut() = end_to_end(&head.headers);
+        if row.name == "CreateBucket" {
+            // the provider may name a host of its own
+            let bucket = call.address.bucket().unwrap_or_default();
+            set(answer.headers_mut(), LOCATION, &format!("/{bucket}"));
+        }
         Ok(answer)
     }
 }
@@ -80,7 +90,6 @@ pub(super) fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     for (name, value) in headers {
         let passes = name == CONTENT_LENGTH
             || name == "content-type"
-            || name == "location"
             || (name.as_str().starts_with("x-amz-")
                 && !matches!(name.as_str(), "x-amz-request-id" | "x-amz-id-2"));
         if passes && name != CONNECTION && name != TRANSFER_ENCODING {

@@ -16,6 +16,8 @@ pub enum Addressing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Integrity {
     None,
+    /// A CRC32C over the ciphertext in a trailer (`aws-chunked`); costs neither disk nor delay.
+    TrailerCrc32c,
     /// A `Content-MD5` over the ciphertext, which is spooled first; object lock asks for it.
     SpoolMd5,
 }

@@ -254,6 +254,9 @@ pub const DENIED_HEADERS: &[(&str, &str)] = &[
     ("x-amz-write-offset-bytes", "Appending to an object is not served."),
     ("x-amz-website-redirect-location", "Websites would need the provider to read the objects."),
     ("x-amz-mfa", "Deletion with MFA is not served: the gateway's own credential can't carry it."),
+    ("x-amz-server-side-encryption-context", "An encryption context would be stored in clear text."),
+    ("x-amz-if-match-*", "Conditions on size or time of a deletion are not served."),
+    ("x-amz-object-annotation*", "Object annotations would store clear text at the provider."),
     ("x-amz-rename-source*", "Renaming is not served."),
     ("x-amz-security-token", "Temporary credentials are not served."),
     ("x-amz-s3session-token", "Directory buckets are not served."),
@@ -576,6 +579,8 @@ mod tests {
             "x-amz-write-offset-bytes",
             "x-amz-website-redirect-location",
             "x-amz-mfa",
+            "x-amz-server-side-encryption-context",
+            "x-amz-if-match-size",
         ] {
             let error = check_headers(["host", name]).unwrap_err();
             assert_eq!(error.code.name, "NotImplemented", "{name}");

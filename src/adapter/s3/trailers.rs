@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use super::Place;
+use super::call::Place;
 use crate::seal::trailer::Trailer;
 
 /// Kept at most, in run entries over all trailers (92 bytes each on the wire).
@@ -45,6 +45,11 @@ impl Trailers {
         Some(kept.trailer.clone())
     }
 
+    /// The trailer that was read last, whatever the tag is now.
+    pub fn latest(&self, place: &Place) -> Option<Arc<Trailer>> {
+        Some(self.lock().kept.get(place)?.trailer.clone())
+    }
+
     /// Keeps a trailer.
     ///
     /// # Errors
@@ -58,10 +63,11 @@ impl Trailers {
         let mut inner = self.lock();
         inner.clock += 1;
         let used = inner.clock;
-        if let Some(old) = inner.kept.get(&place) {
-            if old.upstream_etag == upstream_etag && old.trailer.commitment != trailer.commitment {
-                return Err(Changed);
-            }
+        if let Some(old) = inner.kept.get(&place)
+            && old.upstream_etag == upstream_etag
+            && old.trailer.commitment != trailer.commitment
+        {
+            return Err(Changed);
         }
         inner.weight += weight(&trailer);
         let kept = Kept {

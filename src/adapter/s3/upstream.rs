@@ -2,21 +2,28 @@
 
 use std::ops::Range;
 
-use http::header::{CONTENT_LENGTH, HOST, IF_MATCH, RANGE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST, IF_MATCH, RANGE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 use super::address::Address;
+use super::call::{Call, Place};
+use super::core::Core;
 use super::error::{
-    ACCESS_DENIED, INVALID_REQUEST, NO_SUCH_KEY, NOT_IMPLEMENTED, PRECONDITION_FAILED, S3Code,
+    ACCESS_DENIED, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_ALLOWED, NO_SUCH_KEY,
+    NOT_IMPLEMENTED, PRECONDITION_FAILED, S3Code, SERVICE_UNAVAILABLE, SLOW_DOWN,
 };
 use super::settings::Addressing;
 use super::sigv4::Signer;
-use super::{Call, Place, S3, etag, query};
+use super::{etag, query, xml};
 use crate::body::{Cleared, Outbound, Sealed};
 use crate::error::{INTERNAL, PROVIDER_ERROR, Refusal, UPSTREAM_INVALID, UPSTREAM_REFUSED};
 
 /// The body is not hashed for the signature: TLS carries it, and the format authenticates it.
 const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+const UNSIGNED_TRAILER: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
+const BUCKET_OWNER: HeaderName = HeaderName::from_static("x-amz-expected-bucket-owner");
+const SOURCE_OWNER: HeaderName = HeaderName::from_static("x-amz-source-expected-bucket-owner");
+const REQUEST_PAYER: HeaderName = HeaderName::from_static("x-amz-request-payer");
 /// The provider's error documents are short.
 const ERROR_LIMIT: usize = 64 * 1024;
 
@@ -38,6 +45,7 @@ pub(super) struct Ask {
     address: Address,
     query: String,
     headers: HeaderMap,
+    payload: &'static str,
 }
 
 impl Ask {
@@ -47,6 +55,7 @@ impl Ask {
             address: address.clone(),
             query: String::new(),
             headers: HeaderMap::with_capacity(16),
+            payload: UNSIGNED_PAYLOAD,
         }
     }
 
@@ -111,21 +120,35 @@ impl Ask {
         self
     }
 
+    /// The body comes in chunks with a checksum behind them; `length` is that of its content.
+    pub fn checksummed(mut self, length: u64) -> Self {
+        self.payload = UNSIGNED_TRAILER;
+        self.headers.insert(
+            "x-amz-trailer",
+            HeaderValue::from_static("x-amz-checksum-crc32c"),
+        );
+        self.headers
+            .insert(CONTENT_ENCODING, HeaderValue::from_static("aws-chunked"));
+        self.headers
+            .insert("x-amz-decoded-content-length", HeaderValue::from(length));
+        self
+    }
+
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.headers
     }
 }
 
-impl S3 {
+impl Core {
     /// Sends a request without a body.
-    pub(super) async fn ask(&self, call: &Call<'_>, ask: Ask) -> Result<Response<Sealed>, Refusal> {
+    pub(super) async fn ask(&self, call: &Call, ask: Ask) -> Result<Response<Sealed>, Refusal> {
         self.send(call, ask, Cleared::empty()).await
     }
 
     /// Signs with the upstream's credential and sends. The body's length is exact.
     pub(super) async fn send(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         ask: Ask,
         body: Cleared<Outbound>,
     ) -> Result<Response<Sealed>, Refusal> {
@@ -146,6 +169,7 @@ impl S3 {
         *request.uri_mut() =
             Uri::try_from(path).map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
         *request.headers_mut() = ask.headers;
+        add_owners(call, &ask.address, request.headers_mut());
         let length = http_body::Body::size_hint(request.body()).exact();
         let headers = request.headers_mut();
         let host = HeaderValue::try_from(host).map_err(|e| Refusal::new(&INTERNAL).cause(e))?;
@@ -159,12 +183,12 @@ impl S3 {
         }
         let (mut head, body) = request.into_parts();
         self.signer(call)
-            .sign(&mut head, UNSIGNED_PAYLOAD, call.exchange.now)?;
+            .sign(&mut head, ask.payload, call.exchange.now)?;
         self.upstream.send(Request::from_parts(head, body)).await
     }
 
     /// The credential that the provider knows the client by.
-    fn signer(&self, call: &Call<'_>) -> &Signer {
+    fn signer(&self, call: &Call) -> &Signer {
         match self.clients.0.get(&call.verified.access_key) {
             Some((_, signer)) => signer,
             None => &self.signer,
@@ -195,19 +219,36 @@ impl S3 {
     }
 }
 
-/// The refusal for an error document; also for one that comes inside a 200 (copies, completions).
-pub(super) fn provider_error(status: StatusCode, document: &[u8]) -> Refusal {
-    let text = String::from_utf8_lossy(document);
-    let code = element(&text, "Code");
-    let message = element(&text, "Message");
-    match code {
-        Some(code) if OWN_FAULT.contains(&code.as_str()) => Refusal::new(&UPSTREAM_REFUSED)
-            .message(format!(
-                "The provider refuses the gateway's request: {code}."
-            )),
-        Some(code) => Refusal::new(&PROVIDER_ERROR)
-            .protocol(code, status.as_u16())
-            .message(message.unwrap_or_default()),
+/// What a client says of who pays and who owns goes along with each request that serves it; a copy's source may be
+/// another's.
+fn add_owners(call: &Call, address: &Address, headers: &mut HeaderMap) {
+    let same = address.bucket() == call.address.bucket();
+    let owner = if same { BUCKET_OWNER } else { SOURCE_OWNER };
+    for (from, to) in [(owner, BUCKET_OWNER), (REQUEST_PAYER, REQUEST_PAYER)] {
+        if let Some(value) = call.headers.get(from) {
+            headers.insert(to, value.clone());
+        }
+    }
+}
+
+/// The error inside a 200 (copies, completions), if the document is one.
+pub(super) fn inner_error(document: &[u8]) -> Option<Refusal> {
+    xml::provider_error(document, ERROR_LIMIT)
+        .map(|_| provider_error(StatusCode::INTERNAL_SERVER_ERROR, document))
+}
+
+/// The refusal for an error document.
+fn provider_error(status: StatusCode, document: &[u8]) -> Refusal {
+    match xml::provider_error(document, ERROR_LIMIT) {
+        Some(error) if OWN_FAULT.contains(&error.code.as_str()) || status.is_redirection() => {
+            Refusal::new(&UPSTREAM_REFUSED).message(format!(
+                "The provider refuses the gateway's request: {}.",
+                error.code
+            ))
+        }
+        Some(error) => Refusal::new(&PROVIDER_ERROR)
+            .protocol(error.code, status.as_u16())
+            .message(error.message),
         None => match by_status(status) {
             Some(known) => Refusal::new(&PROVIDER_ERROR)
                 .protocol(known.name, status.as_u16())
@@ -224,17 +265,14 @@ fn by_status(status: StatusCode) -> Option<&'static S3Code> {
         400 => Some(&INVALID_REQUEST),
         403 => Some(&ACCESS_DENIED),
         404 => Some(&NO_SUCH_KEY),
+        405 => Some(&METHOD_NOT_ALLOWED),
         412 => Some(&PRECONDITION_FAILED),
+        429 => Some(&SLOW_DOWN),
+        500 => Some(&INTERNAL_ERROR),
         501 => Some(&NOT_IMPLEMENTED),
+        503 => Some(&SERVICE_UNAVAILABLE),
         _ => None,
     }
-}
-
-/// The text of the first element of that name.
-pub(super) fn element(document: &str, name: &str) -> Option<String> {
-    let (_, rest) = document.split_once(&format!("<{name}>"))?;
-    let (text, _) = rest.split_once(&format!("</{name}>"))?;
-    quick_xml::escape::unescape(text).ok().map(Into::into)
 }
 
 #[cfg(test)]
@@ -256,6 +294,18 @@ mod tests {
         let refusal = provider_error(StatusCode::FORBIDDEN, document);
         assert_eq!(refusal.status(), 502);
         assert_eq!(refusal.code, &UPSTREAM_REFUSED);
+        let document =
+            b"<Error><Code>PermanentRedirect</Code><Endpoint>else.where</Endpoint></Error>";
+        let refusal = provider_error(StatusCode::MOVED_PERMANENTLY, document);
+        assert_eq!(refusal.status(), 502);
+    }
+
+    #[test]
+    fn an_error_inside_a_success_is_found() {
+        let document = b"<?xml version=\"1.0\"?>\n   <Error><Code>InternalError</Code></Error>";
+        assert_eq!(inner_error(document).unwrap().status(), 500);
+        assert!(inner_error(b"<CopyObjectResult><ETag>a</ETag></CopyObjectResult>").is_none());
+        assert!(inner_error(b"").is_none());
     }
 
     #[test]

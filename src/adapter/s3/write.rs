@@ -3,16 +3,19 @@
 use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
+use super::call::{Call, Place};
+use super::core::Core;
 use super::error::{
     ENTITY_TOO_LARGE, INVALID_REQUEST, METADATA_TOO_LARGE, NOT_IMPLEMENTED, PRECONDITION_FAILED,
     S3Error,
 };
+use super::etag;
 use super::intake::Intake;
+use super::integrity::with_md5;
 use super::meta::{self, Document, MetaError};
 use super::settings::ConditionalWrites;
 use super::upstream::Ask;
-use super::{Call, Place, S3, etag};
-use crate::body::{Cleared, Outbound, Plain, Released, SealBody, SealPlan, Tail};
+use crate::body::{Cleared, Plain, Released, SealBody, SealPlan, Tail};
 use crate::error::{INTERNAL, KEY_UNAVAILABLE, Refusal};
 use crate::seal::layout;
 use crate::seal::{EpochKeys, LookupError, ObjectId, blob};
@@ -30,8 +33,8 @@ pub(super) const CARRIED: [&str; 14] = [
     "x-amz-object-lock-retain-until-date",
     "x-amz-object-lock-legal-hold",
     "x-amz-server-side-encryption",
-    "x-amz-expected-bucket-owner",
-    "x-amz-request-payer",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-bucket-key-enabled",
     "x-amz-bypass-governance-retention",
 ];
 
@@ -43,53 +46,64 @@ const ANSWERED: [&str; 4] = [
     "x-amz-storage-class",
 ];
 
-impl S3 {
+/// An object that the provider holds now.
+pub(super) struct Stored {
+    /// As the client is shown it, without quotes.
+    pub etag: String,
+    pub headers: HeaderMap,
+}
+
+impl Core {
     /// PutObject.
     pub(super) async fn put_object(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
+        let stored = self.store(call, self.intake(call, body)?).await?;
+        let mut answer = Response::new(Released::empty());
+        *answer.headers_mut() = stored.headers;
+        set(answer.headers_mut(), ETAG, &etag::quote(&stored.etag));
+        Ok(answer)
+    }
+
+    /// Seals a body into the object that the call names.
+    pub(super) async fn store(&self, call: &Call, intake: Intake) -> Result<Stored, Refusal> {
         let place = Place {
             version: None,
             ..call.place()
         };
-        let intake = self.intake(call, body)?;
         let mut document = document(call)?;
         document.checksums = intake.declared();
-        let mut ask = Ask::object(Method::PUT, &place).copy(call.headers, &CARRIED);
+        let mut ask = Ask::object(Method::PUT, &place).copy(&call.headers, &CARRIED);
         ask = self.write_conditions(call, &place, ask).await?;
         let marker =
             place.address.key().is_some_and(|key| key.ends_with('/')) && intake.length == 0;
         let faults = intake.body.faults();
         let received = intake.received();
-        let cleared = if marker {
+        let response = if marker {
             intake.body.collect(0).await?;
             document.empty = true;
             let keys = self.current()?;
-            self.seal_metadata(
-                call,
-                &keys,
-                &place,
-                self.object_id(call)?,
-                &document,
-                &mut ask,
-            )?;
-            Cleared::empty()
+            let object = self.object_id(call)?;
+            self.seal_metadata(call, &keys, &place, object, &document, &mut ask)?;
+            let response = self
+                .send(call, with_md5(ask, b""), Cleared::empty())
+                .await?;
+            if response.status() != StatusCode::OK {
+                return Err(self.upstream_refusal(response).await);
+            }
+            response
         } else {
-            self.seal_object(call, intake, &place, document, &mut ask)?
+            let body = self.seal_object(call, intake, &place, document, &mut ask)?;
+            let sent = self.send_sealed(call, ask, body).await;
+            sent.map_err(|refusal| faults.take().unwrap_or(refusal))?
         };
-        let sent = self.send(call, ask, cleared).await;
-        let response = sent.map_err(|refusal| faults.take().unwrap_or(refusal))?;
-        if response.status() != StatusCode::OK {
-            let refusal = self.upstream_refusal(response).await;
-            return Err(faults.take().unwrap_or(refusal));
-        }
         let upstream = tag(response.headers());
-        let mut answer = Response::new(Released::empty());
-        answered(response.headers(), answer.headers_mut());
-        received.write_headers(answer.headers_mut());
-        let shown = match received.md5() {
+        let mut headers = HeaderMap::new();
+        answered(response.headers(), &mut headers);
+        received.write_headers(&mut headers);
+        let etag = match received.md5() {
             Some(md5) if self.settings.etag_md5 && !marker => {
                 let shown = md5.hex();
                 self.keep_alias(&upstream, &shown).await?;
@@ -97,21 +111,21 @@ impl S3 {
             }
             _ => self.client_etag(&upstream).await?,
         };
-        set(answer.headers_mut(), ETAG, &etag::quote(&shown));
-        Ok(answer)
+        Ok(Stored { etag, headers })
     }
 
     /// The sealed body of a one-run object, and its metadata in the request's head.
     fn seal_object(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         intake: Intake,
         place: &Place,
         mut document: Document,
         ask: &mut Ask,
-    ) -> Result<Cleared<Outbound>, Refusal> {
+    ) -> Result<SealBody, Refusal> {
         let sealed = layout::sealed_len(intake.length);
-        if sealed.is_none_or(|sealed| sealed > self.settings.max_put) {
+        let limit = self.settings.max_put;
+        if sealed.is_none_or(|sealed| sealed > limit) || intake.length > self.settings.max_object {
             return Err(S3Error::new(&ENTITY_TOO_LARGE).into());
         }
         let keys = self.current()?;
@@ -123,7 +137,7 @@ impl S3 {
             object,
             part: 0,
             salt: self.salt(call)?,
-            length: intake.length,
+            length: Some(intake.length),
             tail: Tail::Object {
                 salt: self.salt(call)?,
                 digests: Box::new(move || received.for_trailer()),
@@ -133,13 +147,13 @@ impl S3 {
             .map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
         document.run_header = Some(Box::new(body.header()));
         self.seal_metadata(call, &keys, place, object, &document, ask)?;
-        Ok(Cleared::sealed(body))
+        Ok(body)
     }
 
     /// Seals the metadata document for its place and puts it into the request's head.
     pub(super) fn seal_metadata(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         keys: &EpochKeys,
         place: &Place,
         object: ObjectId,
@@ -174,7 +188,7 @@ impl S3 {
     /// `If-Match` and `If-None-Match` of a write, in the provider's terms (decision 19).
     pub(super) async fn write_conditions(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         place: &Place,
         ask: Ask,
     ) -> Result<Ask, Refusal> {
@@ -202,8 +216,8 @@ impl S3 {
                 Ok(ask.if_match(&upstream))
             }
             _ => Err(S3Error::with(
-                &INVALID_REQUEST,
-                "A write takes If-Match with a tag, or If-None-Match with *.",
+                &NOT_IMPLEMENTED,
+                "A write takes either If-Match, or If-None-Match with *.",
             )
             .into()),
         }
@@ -213,7 +227,7 @@ impl S3 {
     /// no object has.
     pub(super) async fn upstream_tag(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         place: &Place,
         client: &str,
     ) -> Result<String, Refusal> {
@@ -227,7 +241,7 @@ impl S3 {
     /// The provider's tag of the present object, which the client's `If-Match` names.
     async fn matching_tag(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         place: &Place,
         list: &str,
     ) -> Result<String, Refusal> {
@@ -236,7 +250,12 @@ impl S3 {
             return Err(self.upstream_refusal(response).await);
         }
         let upstream = tag(response.headers());
-        if etag::listed(list, &self.client_etag(&upstream).await?) {
+        let client = self.client_etag(&upstream).await?;
+        let tags = etag::Tags {
+            upstream: &upstream,
+            client: &client,
+        };
+        if tags.listed(list) {
             Ok(upstream)
         } else {
             Err(S3Error::new(&PRECONDITION_FAILED).into())
@@ -245,8 +264,8 @@ impl S3 {
 }
 
 /// What the request says of the object.
-pub(super) fn document(call: &Call<'_>) -> Result<Document, Refusal> {
-    Document::from_headers(call.headers).map_err(meta_refusal)
+pub(super) fn document(call: &Call) -> Result<Document, Refusal> {
+    Document::from_headers(&call.headers).map_err(meta_refusal)
 }
 
 pub(super) fn meta_refusal(error: MetaError) -> Refusal {

@@ -1,27 +1,31 @@
 //! CompleteMultipartUpload: the parts that count are chosen, the trailer is sealed, and the provider completes.
 
-use http::{Method, Response, StatusCode};
-use sha2::{Digest, Sha256};
+use http::{HeaderMap, Method, StatusCode};
 
-use super::rows::PartRow;
-use super::{KEPT, MIN_PART, RESULT_LIMIT, Upload, declared_size, xml_answer};
-use crate::adapter::s3::checksum::{self, Algorithm, Kind, Value};
+use super::kept::{completed_answer, fingerprint, kept, parse_kept, result_text};
+use super::rows::{PartRow, UploadRow};
+use super::sums::{check_declared, check_part, md5_tag, object_checksum};
+use super::{KEPT, MIN_PART, RESULT_LIMIT, Upload, declared_size};
+use crate::adapter::s3::call::Call;
+use crate::adapter::s3::checksum::{Kind, Value};
+use crate::adapter::s3::core::Core;
 use crate::adapter::s3::error::{
-    BAD_DIGEST, ENTITY_TOO_LARGE, ENTITY_TOO_SMALL, INVALID_PART, INVALID_REQUEST, NO_SUCH_UPLOAD,
-    S3Error,
+    ENTITY_TOO_LARGE, ENTITY_TOO_SMALL, INVALID_PART, INVALID_REQUEST, NO_SUCH_UPLOAD, S3Error,
 };
+use crate::adapter::s3::etag;
 use crate::adapter::s3::intake::place;
-use crate::adapter::s3::upstream::{Ask, element, provider_error};
-use crate::adapter::s3::write::{answered, tag};
+use crate::adapter::s3::lasting::Written;
+use crate::adapter::s3::list::malformed;
+use crate::adapter::s3::upstream::{Ask, inner_error};
+use crate::adapter::s3::write::tag;
 use crate::adapter::s3::xml::{self, CompletedPart};
-use crate::adapter::s3::{Call, S3, etag};
-use crate::body::{Cleared, Plain, Released, SealedTail};
-use crate::error::{INTERNAL, Refusal, STATE_UNAVAILABLE, UPSTREAM_INVALID};
+use crate::body::{Cleared, Plain, SealedTail};
+use crate::error::{INTERNAL, Refusal};
 use crate::policy::DocumentPermit;
 use crate::seal::run::RunEntry;
 use crate::seal::trailer::{Digests, seal_trailer};
 use crate::seal::{SealedBytes, layout};
-use crate::state::{Component, Inserted, RowKey, StateError, Table};
+use crate::state::{Inserted, RowKey, StateError, Table};
 
 /// A list of 10,000 parts with their checksums.
 const LIST_LIMIT: usize = 4 * 1024 * 1024;
@@ -36,106 +40,173 @@ struct Chosen {
     md5_tag: Option<String>,
 }
 
-impl S3 {
+impl Core {
     pub(in crate::adapter::s3) async fn complete_upload(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         permit: &DocumentPermit,
         body: Plain,
-    ) -> Result<Response<Released>, Refusal> {
+    ) -> Result<Written, Refusal> {
         let upload = self.upload(call)?;
-        let document = self.intake(call, body)?.body.collect(LIST_LIMIT).await?;
+        let intake = self.intake_of_list(call, body)?;
+        let document = intake.body.collect(LIST_LIMIT).await?;
         let parts = xml::complete_request(&document, LIST_LIMIT)?;
-        let kept_key = self
-            .vault
-            .key(Table::Complete, &[Component::Name(&upload.object.0)]);
         let list = fingerprint(&parts);
+        let kept_key = self.complete_key(&upload);
         if let Some(result) = self.kept_result(&kept_key, &list).await? {
-            return self.completed_answer(call, &upload, &result, None);
+            return Ok(completed_answer(call, &result));
         }
-        let row = self.upload_row(&upload).await?;
-        let chosen = self.choose(call, &upload, &parts, &row).await?;
+        let completed = self.complete(call, permit, &upload, &parts, &list).await;
+        match completed {
+            Ok(result) => Ok(completed_answer(call, &result)),
+            // a twin of this request may have come first, and have tidied up
+            Err(refusal) => match self.kept_result(&kept_key, &list).await? {
+                Some(result) => Ok(completed_answer(call, &result)),
+                None => Err(refusal),
+            },
+        }
+    }
+
+    /// Completes at the provider and keeps the result; gives the result.
+    async fn complete(
+        &self,
+        call: &Call,
+        permit: &DocumentPermit,
+        upload: &Upload,
+        parts: &[CompletedPart],
+        list: &[u8; 32],
+    ) -> Result<String, Refusal> {
+        let row = self.upload_row(upload).await?;
+        let chosen = self.choose(call, upload, parts, &row).await?;
+        let key = self.complete_key(upload);
         let sealed = self
-            .sealed_trailer(call, &upload, &chosen, &kept_key, &list)
+            .sealed_trailer(call, upload, &chosen, &key, list)
             .await?;
-        let upstream_parts = self.send_trailer(call, &upload, &chosen, sealed).await?;
-        let ask = Ask::object(Method::POST, &upload.place).query("uploadId", &upload.upstream);
-        let mut ask = self.write_conditions(call, &upload.place, ask).await?;
-        ask = ask.header(http::header::CONTENT_TYPE, "application/xml");
-        let document = xml::complete_document(
-            upstream_parts
-                .iter()
-                .map(|(number, tag)| (*number, tag.as_str())),
-        );
-        let body = Cleared::document(document, permit);
-        let response = self.send(call, ask, body).await?;
-        let (upstream, head) = match self.read_result(response).await {
+        let upstream_parts = self.send_trailer(call, upload, &chosen, sealed).await?;
+        let completed = self
+            .complete_upstream(call, permit, upload, &upstream_parts)
+            .await;
+        let (tag, head) = match completed {
             Ok(result) => result,
-            Err(refusal) if refusal.protocol_code.as_deref() == Some("NoSuchUpload") => {
-                self.found_completed(call, &upload).await?
-            }
-            Err(refusal) => return Err(refusal),
+            Err(refusal) => match refusal.protocol_code.as_deref() {
+                // perhaps because it succeeded before, and nobody heard of it
+                Some("NoSuchUpload" | "PreconditionFailed") => {
+                    match self.found_completed(call, upload).await? {
+                        Some(found) => found,
+                        None => {
+                            if refusal.protocol_code.as_deref() == Some("NoSuchUpload") {
+                                self.vault.delete(Table::Complete, &key).await?;
+                                self.forget(upload).await?;
+                            }
+                            return Err(refusal);
+                        }
+                    }
+                }
+                _ => return Err(refusal),
+            },
         };
         let shown = match &chosen.md5_tag {
-            Some(tag) => {
-                self.keep_alias(&upstream, tag).await?;
-                tag.clone()
+            Some(shown) => {
+                self.keep_alias(&tag, shown).await?;
+                shown.clone()
             }
-            None => self.client_etag(&upstream).await?,
+            None => self.client_etag(&tag).await?,
         };
-        let result = result_text(&shown, chosen.checksum.as_ref(), chosen.rows.len());
+        let result = result_text(&shown, chosen.checksum.as_ref(), chosen.rows.len(), &head);
+        let value = kept(list, b"", Some(&result));
+        let expires = Some(call.unix() + KEPT);
         self.vault
-            .put(
-                Table::Complete,
-                &kept_key,
-                &kept(&list, b"", Some(&result)),
-                Some(call.unix() + KEPT),
-            )
+            .put(Table::Complete, &key, &value, expires)
             .await?;
-        self.forget(&upload).await?;
-        self.completed_answer(call, &upload, &result, Some(&head))
+        self.forget(upload).await?;
+        Ok(result)
+    }
+
+    async fn complete_upstream(
+        &self,
+        call: &Call,
+        permit: &DocumentPermit,
+        upload: &Upload,
+        parts: &[(u32, String)],
+    ) -> Result<(String, HeaderMap), Refusal> {
+        let ask = Ask::object(Method::POST, &upload.place).query("uploadId", &upload.upstream);
+        let ask = self.write_conditions(call, &upload.place, ask).await?;
+        let ask = ask.header(http::header::CONTENT_TYPE, "application/xml");
+        let document =
+            xml::complete_document(parts.iter().map(|(number, tag)| (*number, tag.as_str())));
+        let body = Cleared::document(document, permit);
+        let response = self.send(call, ask, body).await?;
+        if response.status() != StatusCode::OK {
+            return Err(self.upstream_refusal(response).await);
+        }
+        let (head, body) = response.into_parts();
+        let document = body.collect(RESULT_LIMIT).await?;
+        if let Some(refusal) = inner_error(&document) {
+            return Err(refusal);
+        }
+        let tag = xml::complete_result(&document, RESULT_LIMIT).map_err(malformed)?;
+        Ok((tag, head.headers))
     }
 
     /// Picks the attempt of each part that the client's list names.
     async fn choose(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         upload: &Upload,
         parts: &[CompletedPart],
-        row: &super::rows::UploadRow,
+        row: &UploadRow,
     ) -> Result<Chosen, Refusal> {
         let all = self.part_rows(upload, None).await?;
+        let mut held = None;
         let mut rows = Vec::with_capacity(parts.len());
         for part in parts {
-            let sent = etag::unquote(&part.etag);
-            let mut attempts = all.iter().filter(|row| {
+            let sent = etag::to_upstream(etag::unquote(&part.etag));
+            let named = |row: &&PartRow| {
                 row.number == part.number
-                    && (row.client_etag == sent || row.upstream_etag.as_deref() == Some(sent))
-            });
-            let invalid =
-                || S3Error::new(&INVALID_PART).detail("PartNumber", part.number.to_string());
-            let first = attempts.next().ok_or_else(invalid)?;
-            // attempts of one content share a tag; the provider holds the one that came last
-            let chosen = match attempts.next() {
-                None => first.clone(),
-                Some(_) => self
-                    .present_attempt(call, upload, part.number, &all)
-                    .await?
-                    .ok_or_else(invalid)?,
+                    && (etag::to_upstream(&row.client_etag) == sent
+                        || row.upstream_etag.as_deref() == Some(sent))
             };
-            check_part(part, &chosen)?;
-            rows.push(chosen);
+            let attempts: Vec<&PartRow> = all.iter().filter(named).collect();
+            let chosen = match attempts.as_slice() {
+                [] => None,
+                [one] => Some(*one),
+                // attempts of one content share a tag; the provider holds the one that came last
+                several => {
+                    let held = match &held {
+                        Some(held) => held,
+                        None => held.insert(self.upstream_parts(call, upload).await?),
+                    };
+                    present_attempt(held.get(&part.number), several)
+                }
+            };
+            let chosen = chosen.ok_or_else(|| {
+                S3Error::new(&INVALID_PART).detail("PartNumber", part.number.to_string())
+            })?;
+            check_part(part, chosen)?;
+            rows.push(chosen.clone());
         }
-        let entries = rows
-            .iter()
-            .map(PartRow::entry)
-            .collect::<Result<Vec<_>, _>>()?;
-        let short = entries
-            .iter()
-            .rev()
-            .skip(1)
-            .find(|entry| entry.length < MIN_PART);
-        if let Some(entry) = short {
+        let entries: Vec<RunEntry> = rows.iter().map(PartRow::entry).collect::<Result<_, _>>()?;
+        self.check_lengths(call, &entries)?;
+        let checksum = object_checksum(&rows, &entries, row)?;
+        check_declared(call, checksum.as_ref(), rows.len())?;
+        let mut digests = Digests::default();
+        if let Some((value, kind)) = &checksum {
+            let composite = *kind == Kind::Composite;
+            digests.set(place(value.algorithm()), value.bytes(), composite);
+        }
+        Ok(Chosen {
+            md5_tag: md5_tag(&rows),
+            rows,
+            entries,
+            digests,
+            checksum,
+        })
+    }
+
+    /// Only the last part may be short, and the whole must have the length that was declared.
+    fn check_lengths(&self, call: &Call, entries: &[RunEntry]) -> Result<(), Refusal> {
+        let before_last = entries.split_last().map_or(entries, |(_, before)| before);
+        if let Some(entry) = before_last.iter().find(|entry| entry.length < MIN_PART) {
             return Err(S3Error::new(&ENTITY_TOO_SMALL)
                 .detail("ProposedSize", entry.length.to_string())
                 .detail("MinSizeAllowed", MIN_PART.to_string())
@@ -153,56 +224,13 @@ impl S3 {
             )
             .into());
         }
-        let checksum = object_checksum(&rows, &entries, row)?;
-        if let Some((value, _)) = &checksum {
-            let sent = call.text(value.algorithm().header());
-            let shown = shown_checksum(value, &checksum, rows.len());
-            if sent.is_some_and(|sent| sent != shown && sent != value.base64()) {
-                return Err(S3Error::new(&BAD_DIGEST).into());
-            }
-        }
-        let mut digests = Digests::default();
-        if let Some((value, kind)) = &checksum {
-            digests.set(
-                place(value.algorithm()),
-                value.bytes(),
-                *kind == Kind::Composite,
-            );
-        }
-        Ok(Chosen {
-            md5_tag: md5_tag(&rows),
-            rows,
-            entries,
-            digests,
-            checksum,
-        })
-    }
-
-    /// The attempt that the provider holds, or the last one spooled.
-    async fn present_attempt(
-        &self,
-        call: &Call<'_>,
-        upload: &Upload,
-        number: u32,
-        rows: &[PartRow],
-    ) -> Result<Option<PartRow>, Refusal> {
-        let held = self.upstream_parts(call, upload).await?;
-        let held = held.get(&number);
-        let of_number = || rows.iter().filter(|row| row.number == number);
-        Ok(of_number()
-            .find(|row| row.upstream_etag.is_some() && row.upstream_etag.as_ref() == held)
-            .or_else(|| {
-                of_number()
-                    .filter(|row| row.upstream_etag.is_none())
-                    .max_by_key(|row| row.modified)
-            })
-            .cloned())
+        Ok(())
     }
 
     /// The trailer's bytes: made once, so that every replica and every retry sends the same (decision 3).
     async fn sealed_trailer(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         upload: &Upload,
         chosen: &Chosen,
         key: &RowKey,
@@ -246,7 +274,7 @@ impl S3 {
     /// the list for the provider.
     async fn send_trailer(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         upload: &Upload,
         chosen: &Chosen,
         trailer: SealedBytes,
@@ -269,58 +297,30 @@ impl S3 {
         let ask = Ask::object(Method::PUT, &upload.place)
             .query("partNumber", &number.to_string())
             .query("uploadId", &upload.upstream);
-        let response = self.send(call, ask, Cleared::sealed_tail(tail)).await?;
-        if response.status() != StatusCode::OK {
-            let refusal = self.upstream_refusal(response).await;
+        match self.send_tail(call, ask, tail).await {
+            Ok(response) => list.push((number, tag(response.headers()))),
             // completed by another replica meanwhile: the caller finds out
-            if refusal.protocol_code.as_deref() != Some("NoSuchUpload") {
-                return Err(refusal);
-            }
-            return Ok(list);
+            Err(refusal) if refusal.protocol_code.as_deref() == Some("NoSuchUpload") => {}
+            Err(refusal) => return Err(refusal),
         }
-        list.push((number, tag(response.headers())));
         Ok(list)
     }
 
-    /// The tag and the head of the provider's result. It may answer 200 and an error inside.
-    async fn read_result(
-        &self,
-        response: Response<crate::body::Sealed>,
-    ) -> Result<(String, http::HeaderMap), Refusal> {
-        if response.status() != StatusCode::OK {
-            return Err(self.upstream_refusal(response).await);
-        }
-        let (head, body) = response.into_parts();
-        let text = body.collect(RESULT_LIMIT).await?;
-        let text = String::from_utf8_lossy(&text);
-        if text.contains("<Error>") {
-            return Err(provider_error(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                text.as_bytes(),
-            ));
-        }
-        match element(&text, "ETag") {
-            Some(found) => Ok((etag::unquote(&found).to_owned(), head.headers)),
-            None => {
-                Err(Refusal::new(&UPSTREAM_INVALID).message("The provider's result has no tag."))
-            }
-        }
-    }
-
-    /// The provider knows no such upload any more: if the object at the place is this upload's, it was completed.
+    /// The object's tag and head, if the object at the place is this upload's.
     async fn found_completed(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         upload: &Upload,
-    ) -> Result<(String, http::HeaderMap), Refusal> {
+    ) -> Result<Option<(String, HeaderMap)>, Refusal> {
         let response = self.ask(call, Ask::head(&upload.place)).await?;
-        if response.status().is_success() {
-            let (_, object) = self.open_blob(&upload.place, response.headers())?;
-            if object == upload.object {
-                return Ok((tag(response.headers()), response.headers().clone()));
-            }
+        if !response.status().is_success() {
+            return Ok(None);
         }
-        Err(S3Error::new(&NO_SUCH_UPLOAD).into())
+        let ours = self
+            .open_blob(&upload.place, response.headers())
+            .is_ok_and(|(_, object)| object == upload.object);
+        let head = response.into_parts().0.headers;
+        Ok(ours.then(|| (tag(&head), head)))
     }
 
     /// The result of a Complete that succeeded before, for the same list.
@@ -334,35 +334,16 @@ impl S3 {
             (_, _, None) => Ok(None),
         }
     }
+}
 
-    fn completed_answer(
-        &self,
-        call: &Call<'_>,
-        upload: &Upload,
-        result: &str,
-        head: Option<&http::HeaderMap>,
-    ) -> Result<Response<Released>, Refusal> {
-        let mut out = xml::Writer::document();
-        out.root("CompleteMultipartUploadResult");
-        let host = call.text("host").unwrap_or_default();
-        out.element(
-            "Location",
-            &format!("https://{host}{}", upload.place.address.upstream_path()),
-        );
-        out.element("Bucket", call.address.bucket().unwrap_or_default());
-        out.element("Key", call.address.key().unwrap_or_default());
-        for line in result.lines() {
-            if let Some((name, text)) = line.split_once('=') {
-                out.element(name, text);
-            }
-        }
-        out.close("CompleteMultipartUploadResult");
-        let mut answer = xml_answer(out);
-        if let Some(head) = head {
-            answered(head, answer.headers_mut());
-        }
-        Ok(answer)
-    }
+/// The attempt that the provider holds, or the last one spooled.
+fn present_attempt<'a>(held: Option<&String>, attempts: &[&'a PartRow]) -> Option<&'a PartRow> {
+    let spooled = attempts.iter().filter(|row| row.upstream_etag.is_none());
+    attempts
+        .iter()
+        .find(|row| row.upstream_etag.is_some() && row.upstream_etag.as_ref() == held)
+        .or_else(|| spooled.max_by_key(|row| row.modified))
+        .copied()
 }
 
 fn spool_gone(error: StateError) -> Refusal {
@@ -370,124 +351,4 @@ fn spool_gone(error: StateError) -> Refusal {
         StateError::SpoolMissing => S3Error::new(&INVALID_PART).into(),
         other => other.into(),
     }
-}
-
-/// A part's declared checksum must be the one that was verified when it was uploaded.
-fn check_part(part: &CompletedPart, row: &PartRow) -> Result<(), Refusal> {
-    let differs = part.checksums.iter().any(|sent| {
-        let verified = row.checksum.as_ref();
-        !verified
-            .is_some_and(|(name, text)| name == sent.algorithm().name() && *text == sent.base64())
-    });
-    if differs {
-        return Err(S3Error::new(&INVALID_PART)
-            .detail("PartNumber", part.number.to_string())
-            .into());
-    }
-    Ok(())
-}
-
-/// The whole object's checksum, when every part has one of the algorithm that the upload was begun with.
-fn object_checksum(
-    rows: &[PartRow],
-    entries: &[RunEntry],
-    upload: &super::rows::UploadRow,
-) -> Result<Option<(Value, Kind)>, Refusal> {
-    let Some(name) = &upload.algorithm else {
-        return Ok(None);
-    };
-    let algorithm = Algorithm::parse(name)?;
-    let kind = match &upload.kind {
-        Some(kind) => Kind::parse(kind, algorithm)?,
-        None => algorithm.default_kind(),
-    };
-    let values: Option<Vec<Value>> = rows
-        .iter()
-        .map(|row| match &row.checksum {
-            Some((known, text)) if known == name => Value::parse(algorithm, text),
-            _ => None,
-        })
-        .collect();
-    let Some(values) = values else {
-        return Ok(None);
-    };
-    let value = match kind {
-        Kind::Composite => Some(checksum::composite(algorithm, &values)),
-        Kind::FullObject => checksum::combine(
-            algorithm,
-            values
-                .into_iter()
-                .zip(entries.iter().map(|entry| entry.length)),
-        ),
-    };
-    Ok(value.map(|value| (value, kind)))
-}
-
-fn shown_checksum(value: &Value, checksum: &Option<(Value, Kind)>, parts: usize) -> String {
-    match checksum {
-        Some((_, Kind::Composite)) => checksum::composite_text(value, parts),
-        _ => value.base64(),
-    }
-}
-
-/// `md5(md5 of each part)-N`, when the client sent them all.
-fn md5_tag(rows: &[PartRow]) -> Option<String> {
-    let parts: Vec<Value> = rows
-        .iter()
-        .map(|row| Value::new(Algorithm::Md5, &hex::decode(row.md5.as_ref()?).ok()?))
-        .collect::<Option<_>>()?;
-    Some(format!(
-        "{}-{}",
-        checksum::composite(Algorithm::Md5, &parts).hex(),
-        parts.len()
-    ))
-}
-
-/// `ETag=…` and the checksum's element, a line each: what the result document says besides names.
-fn result_text(shown: &str, checksum: Option<&(Value, Kind)>, parts: usize) -> String {
-    let mut text = format!("ETag={}\n", etag::quote(shown));
-    if let Some((value, kind)) = checksum {
-        if let Some(name) = value.algorithm().element() {
-            let shown = match kind {
-                Kind::Composite => checksum::composite_text(value, parts),
-                Kind::FullObject => value.base64(),
-            };
-            text.push_str(&format!("{name}={shown}\nChecksumType={}\n", kind.name()));
-        }
-    }
-    text
-}
-
-/// Names the list of parts that a Complete asked for.
-fn fingerprint(parts: &[CompletedPart]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.number.to_be_bytes());
-        hash.update(etag::unquote(&part.etag));
-        hash.update([0]);
-    }
-    hash.finalize().into()
-}
-
-/// `list 32 | u32 length of the trailer | trailer | result`, without a result while the Complete is in progress.
-fn kept(list: &[u8; 32], trailer: &[u8], result: Option<&str>) -> Vec<u8> {
-    let length = u32::try_from(trailer.len()).unwrap_or(u32::MAX);
-    let mut value = list.to_vec();
-    value.extend_from_slice(&length.to_be_bytes());
-    value.extend_from_slice(trailer);
-    value.extend_from_slice(result.unwrap_or_default().as_bytes());
-    value
-}
-
-type Kept<'a> = (&'a [u8], &'a [u8], Option<&'a str>);
-
-fn parse_kept(value: &[u8]) -> Result<Kept<'_>, Refusal> {
-    let parsed = || {
-        let (list, rest) = value.split_at_checked(32)?;
-        let (length, rest) = rest.split_first_chunk::<4>()?;
-        let (trailer, result) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        let result = std::str::from_utf8(result).ok()?;
-        Some((list, trailer, (!result.is_empty()).then_some(result)))
-    };
-    parsed().ok_or_else(|| Refusal::new(&STATE_UNAVAILABLE))
 }

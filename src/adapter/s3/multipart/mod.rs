@@ -3,22 +3,27 @@
 //! that clients hold is sealed and says where the upload is at the provider.
 
 mod complete;
+mod kept;
 mod list;
 mod part;
 mod rows;
+mod sums;
 
 use http::header::HeaderName;
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use self::rows::{PartRow, UploadRow};
+use super::call::{Call, Place};
+use super::core::Core;
 use super::error::{INVALID_REQUEST, NO_SUCH_UPLOAD, S3Error};
 use super::intake::Declaration;
+use super::list::malformed;
 use super::meta::Document;
-use super::upstream::{Ask, element};
+use super::upstream::Ask;
 use super::write::{CARRIED, answered, document};
-use super::{Call, Place, S3, table, xml};
+use super::{table, xml};
 use crate::body::Released;
-use crate::error::{INTERNAL, Refusal, UPSTREAM_INVALID};
+use crate::error::{INTERNAL, Refusal};
 use crate::seal::ObjectId;
 use crate::state::{Component, RowKey, StateError, Table};
 
@@ -41,17 +46,14 @@ struct Upload {
     place: Place,
 }
 
-impl S3 {
+impl Core {
     /// CreateMultipartUpload.
-    pub(super) async fn create_upload(
-        &self,
-        call: &Call<'_>,
-    ) -> Result<Response<Released>, Refusal> {
+    pub(super) async fn create_upload(&self, call: &Call) -> Result<Response<Released>, Refusal> {
         let place = Place {
             version: None,
             ..call.place()
         };
-        let declared = Declaration::read(call.headers)?;
+        let declared = Declaration::read(&call.headers)?;
         let document = Document {
             run_header: None,
             ..document(call)?
@@ -60,19 +62,15 @@ impl S3 {
         let object = self.object_id(call)?;
         let mut ask = Ask::object(Method::POST, &place)
             .query("uploads", "")
-            .copy(call.headers, &CARRIED);
+            .copy(&call.headers, &CARRIED);
         self.seal_metadata(call, &keys, &place, object, &document, &mut ask)?;
         let response = self.ask(call, ask).await?;
         if response.status() != StatusCode::OK {
             return Err(self.upstream_refusal(response).await);
         }
         let (head, body) = response.into_parts();
-        let text = body.collect(RESULT_LIMIT).await?;
-        let upstream = element(&String::from_utf8_lossy(&text), "UploadId")
-            .filter(|id| !id.is_empty())
-            .ok_or_else(|| {
-                Refusal::new(&UPSTREAM_INVALID).message("The provider gave no upload id.")
-            })?;
+        let document = body.collect(RESULT_LIMIT).await?;
+        let upstream = xml::initiate_result(&document, RESULT_LIMIT).map_err(malformed)?;
         let mut plain = object.0.to_vec();
         plain.extend_from_slice(upstream.as_bytes());
         let id = self.vault.seal_handle(&handle_place(&place), &plain)?;
@@ -104,10 +102,7 @@ impl S3 {
     }
 
     /// AbortMultipartUpload. An id whose rows are lost can still be aborted.
-    pub(super) async fn abort_upload(
-        &self,
-        call: &Call<'_>,
-    ) -> Result<Response<Released>, Refusal> {
+    pub(super) async fn abort_upload(&self, call: &Call) -> Result<Response<Released>, Refusal> {
         let upload = self.upload(call)?;
         let ask = Ask::object(Method::DELETE, &upload.place).query("uploadId", &upload.upstream);
         let response = self.ask(call, ask).await?;
@@ -115,8 +110,14 @@ impl S3 {
             return Err(self.upstream_refusal(response).await);
         }
         let gone = response.status() == StatusCode::NOT_FOUND;
+        let key = self.complete_key(&upload);
+        let completing = self.vault.get(Table::Complete, &key).await?;
+        let completed = completing.as_deref().is_some_and(kept::has_result);
+        if completing.is_some() && !completed {
+            self.vault.delete(Table::Complete, &key).await?;
+        }
         let known = self.forget(&upload).await?;
-        if gone && !known {
+        if gone && (completed || !known) {
             return Err(S3Error::new(&NO_SUCH_UPLOAD).into());
         }
         let mut answer = Response::new(Released::empty());
@@ -125,12 +126,16 @@ impl S3 {
     }
 
     /// The upload that the request's `uploadId` names.
-    fn upload(&self, call: &Call<'_>) -> Result<Upload, Refusal> {
-        let id = table::upload_id(call.query)?;
+    fn upload(&self, call: &Call) -> Result<Upload, Refusal> {
+        let id = table::upload_id(&call.query)?;
         let place = Place {
             version: None,
             address: call.address.clone(),
         };
+        self.open_upload(place, id)
+    }
+
+    fn open_upload(&self, place: Place, id: &str) -> Result<Upload, Refusal> {
         let plain = match self.vault.open_handle(&handle_place(&place), id) {
             Ok(plain) => plain,
             Err(StateError::Damaged) => return Err(S3Error::new(&NO_SUCH_UPLOAD).into()),
@@ -200,16 +205,36 @@ impl S3 {
         }
     }
 
-    /// Drops an upload's rows and spools; says whether there was an upload.
+    fn complete_key(&self, upload: &Upload) -> RowKey {
+        self.vault
+            .key(Table::Complete, &[Component::Name(&upload.object.0)])
+    }
+
+    /// Drops an upload's rows and spools; says whether there was an upload. Its own row goes first: a part that is
+    /// remembered afterwards finds it gone, and drops itself.
     async fn forget(&self, upload: &Upload) -> Result<bool, Refusal> {
+        let key = self.upload_key(&upload.place, &upload.upstream);
+        let known = self.vault.delete(Table::Upload, &key).await?;
         self.spool
             .delete_upload(&upload.object.0, self.context.tenant())
             .await?;
         self.vault
             .delete_prefix(Table::Part, &self.part_key(upload, &[]))
             .await?;
-        let key = self.upload_key(&upload.place, &upload.upstream);
-        Ok(self.vault.delete(Table::Upload, &key).await?)
+        Ok(known)
+    }
+
+    /// After an error of the provider: an upload that it does not know any more is forgotten here too, unless a
+    /// completion is under way that may still need the rows.
+    async fn forget_lost(&self, upload: &Upload, refusal: &Refusal) -> Result<(), Refusal> {
+        if refusal.protocol_code.as_deref() != Some("NoSuchUpload") {
+            return Ok(());
+        }
+        let key = self.complete_key(upload);
+        if self.vault.get(Table::Complete, &key).await?.is_none() {
+            self.forget(upload).await?;
+        }
+        Ok(())
     }
 }
 
@@ -229,7 +254,7 @@ fn xml_answer(document: xml::Writer) -> Response<Released> {
 }
 
 /// The upload's object size that a client may declare at Complete.
-fn declared_size(call: &Call<'_>) -> Result<Option<u64>, Refusal> {
+fn declared_size(call: &Call) -> Result<Option<u64>, Refusal> {
     let name = HeaderName::from_static("x-amz-mp-object-size");
     match call.headers.get(name) {
         None => Ok(None),

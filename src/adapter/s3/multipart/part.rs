@@ -1,30 +1,36 @@
 //! UploadPart and UploadPartCopy.
 
+use std::ops::Range;
+
 use http::header::ETAG;
-use http::{Method, Response, StatusCode};
+use http::{Method, Response};
 use http_body_util::BodyExt;
 
 use super::rows::PartRow;
-use super::{LAST_PART, MIN_PART, UPLOAD_LIFE, Upload, xml_answer};
+use super::{LAST_PART, MIN_PART, UPLOAD_LIFE, Upload};
+use crate::adapter::range::{self, Wanted};
+use crate::adapter::s3::call::{Call, Place};
 use crate::adapter::s3::copy::source;
+use crate::adapter::s3::core::Core;
 use crate::adapter::s3::error::{ENTITY_TOO_LARGE, INVALID_ARGUMENT, INVALID_RANGE, S3Error};
+use crate::adapter::s3::facts::ReadError;
 use crate::adapter::s3::intake::Intake;
-use crate::adapter::s3::range::{self, Wanted};
+use crate::adapter::s3::lasting::Written;
 use crate::adapter::s3::upstream::Ask;
 use crate::adapter::s3::write::{set, tag};
-use crate::adapter::s3::{Call, S3, etag, table, time, xml};
-use crate::body::{Cleared, OpenBody, Plain, Released, SealBody, SealPlan, Tail};
+use crate::adapter::s3::{etag, table, time, xml};
+use crate::body::{OpenBody, Plain, Released, SealBody, SealPlan, Tail};
 use crate::error::{INTERNAL, Refusal};
 use crate::seal::SealedBytes;
 use crate::seal::layout;
 use crate::seal::run::RunEntry;
 use crate::state::{Component, Table};
 
-impl S3 {
+impl Core {
     /// UploadPart.
     pub(in crate::adapter::s3) async fn upload_part(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         let upload = self.upload(call)?;
@@ -40,64 +46,47 @@ impl S3 {
     }
 
     /// UploadPartCopy: opened and sealed anew, since a part is a run of its own.
-    pub(in crate::adapter::s3) async fn copy_part(
-        &self,
-        call: &Call<'_>,
-    ) -> Result<Response<Released>, Refusal> {
+    pub(in crate::adapter::s3) async fn copy_part(&self, call: &Call) -> Result<Written, Refusal> {
         let upload = self.upload(call)?;
         let number = table::part_number(call.query.get("partNumber").unwrap_or_default())?;
         self.upload_row(&upload).await?;
         let place = source(call)?;
-        let facts = self.source_facts(call, &place).await?;
-        let range = match call.text("x-amz-copy-source-range") {
-            None => 0..facts.length,
-            Some(text) => match range::parse(text) {
-                Some(Wanted::Closed(a, b)) if b < facts.length => a..b + 1,
-                Some(Wanted::Closed(..)) => {
-                    return Err(S3Error::with(
-                        &INVALID_RANGE,
-                        "The copy source range exceeds the source's size.",
-                    )
-                    .into());
-                }
-                _ => {
-                    return Err(S3Error::with(
-                        &INVALID_ARGUMENT,
-                        "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
-                    )
-                    .into());
-                }
-            },
+        let intake = match self.source_part(call, &place).await {
+            Err(ReadError::Replaced(_)) => self.source_part(call, &place).await?,
+            part => part?,
         };
-        let length = range.end - range.start;
-        let plain = if length == 0 {
-            Plain::empty()
-        } else {
-            let reader = self.range_reader(&facts, &range)?;
-            let ask = Ask::get(&place)
-                .range(reader.sealed())
-                .if_match(&facts.upstream_etag);
-            let response = self.ask(call, ask).await?;
-            if response.status() != StatusCode::PARTIAL_CONTENT {
-                return Err(self.upstream_refusal(response).await);
-            }
-            Plain::opened(OpenBody::range(response.into_body(), reader))
-        };
-        let row = self
-            .seal_part(call, &upload, number, Intake::opened(plain, length))
-            .await?;
+        let row = self.seal_part(call, &upload, number, intake).await?;
         let mut out = xml::Writer::document();
         out.root("CopyPartResult");
         out.element("LastModified", &time::extended(call.exchange.now));
         out.element("ETag", &etag::quote(&row.client_etag));
         out.close("CopyPartResult");
-        Ok(xml_answer(out))
+        Ok(Written::new(out.finish()))
+    }
+
+    /// The plaintext that an UploadPartCopy names.
+    async fn source_part(&self, call: &Call, place: &Place) -> Result<Intake, ReadError> {
+        let facts = self.source_facts(call, place).await?;
+        let range = match call.text("x-amz-copy-source-range") {
+            None => 0..facts.length,
+            Some(text) => source_range(text, facts.length)?,
+        };
+        let length = range.end - range.start;
+        if length == 0 {
+            return Ok(Intake::opened(Plain::empty(), 0));
+        }
+        let reader = self.range_reader(&facts, &range)?;
+        let body = self
+            .pinned_range(call, place, &facts.upstream_etag, reader.sealed())
+            .await?;
+        let plain = Plain::opened(OpenBody::range(body, reader));
+        Ok(Intake::opened(plain, length))
     }
 
     /// Seals a part's bytes as a run, sends or spools it, and remembers the attempt before it is answered.
     async fn seal_part(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         upload: &Upload,
         number: u32,
         intake: Intake,
@@ -114,7 +103,7 @@ impl S3 {
             object: upload.object,
             part: number,
             salt: self.salt(call)?,
-            length,
+            length: Some(length),
             tail: Tail::None,
         };
         let body = SealBody::new(intake.body, plan)
@@ -133,7 +122,7 @@ impl S3 {
             Refusal::new(&INTERNAL).message("The part was answered before it ended.")
         })?;
         let md5 = received.md5().map(|md5| md5.hex());
-        let mut row = PartRow::new(entry, String::new(), call.unix());
+        let mut row = PartRow::new(entry, String::new(), call.nanos());
         let attempt = match &sent {
             Sent::Upstream(tag) => {
                 row.upstream_etag = Some(tag.clone());
@@ -152,27 +141,37 @@ impl S3 {
         row.checksum = received
             .flexible()
             .map(|value| (value.algorithm().name().to_owned(), value.base64()));
+        self.keep_attempt(call, upload, &attempt, &row).await?;
+        Ok(row)
+    }
+
+    /// Keeps an attempt. One whose upload ended meanwhile leaves nothing (decision 6).
+    async fn keep_attempt(
+        &self,
+        call: &Call,
+        upload: &Upload,
+        attempt: &str,
+        row: &PartRow,
+    ) -> Result<(), Refusal> {
+        let (number, attempt) = (row.number.into(), attempt.as_bytes());
         let key = self.part_key(
             upload,
-            &[
-                Component::Order(number.into()),
-                Component::Name(attempt.as_bytes()),
-            ],
+            &[Component::Order(number), Component::Name(attempt)],
         );
+        let expires = Some(call.unix() + UPLOAD_LIFE);
         self.vault
-            .put(
-                Table::Part,
-                &key,
-                &row.encode(),
-                Some(call.unix() + UPLOAD_LIFE),
-            )
+            .put(Table::Part, &key, &row.encode(), expires)
             .await?;
-        Ok(row)
+        if let Err(refusal) = self.upload_row(upload).await {
+            self.forget(upload).await?;
+            return Err(refusal);
+        }
+        Ok(())
     }
 
     async fn send_part(
         &self,
-        call: &Call<'_>,
+        call: &Call,
         upload: &Upload,
         number: u32,
         body: SealBody,
@@ -180,11 +179,13 @@ impl S3 {
         let ask = Ask::object(Method::PUT, &upload.place)
             .query("partNumber", &number.to_string())
             .query("uploadId", &upload.upstream);
-        let response = self.send(call, ask, Cleared::sealed(body)).await?;
-        if response.status() != StatusCode::OK {
-            return Err(self.upstream_refusal(response).await);
+        match self.send_sealed(call, ask, body).await {
+            Ok(response) => Ok(tag(response.headers())),
+            Err(refusal) => {
+                self.forget_lost(upload, &refusal).await?;
+                Err(refusal)
+            }
         }
-        Ok(tag(response.headers()))
     }
 
     async fn spool_part(
@@ -203,6 +204,21 @@ impl S3 {
             }
         }
         Ok(writer.finish().await?)
+    }
+}
+
+/// `bytes=first-last`, all of it within the source.
+fn source_range(text: &str, length: u64) -> Result<Range<u64>, S3Error> {
+    match range::parse(text) {
+        Some(Wanted::Closed(a, b)) if b < length => Ok(a..b + 1),
+        Some(Wanted::Closed(..)) => Err(S3Error::with(
+            &INVALID_RANGE,
+            "The copy source range exceeds the source's size.",
+        )),
+        _ => Err(S3Error::with(
+            &INVALID_ARGUMENT,
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
+        )),
     }
 }
 

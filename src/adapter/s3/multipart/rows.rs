@@ -37,7 +37,7 @@ pub struct PartRow {
     pub md5: Option<String>,
     /// Algorithm and base64, when the client sent one and it held.
     pub checksum: Option<(String, String)>,
-    /// Unix seconds.
+    /// Nanoseconds since 1970.
     pub modified: u64,
 }
 
@@ -64,7 +64,7 @@ impl UploadRow {
 }
 
 impl PartRow {
-    pub fn new(entry: &RunEntry, client_etag: String, modified: u64) -> Self {
+    pub fn new(entry: &RunEntry, client_etag: String, nanos: u128) -> Self {
         Self {
             number: entry.part,
             entry: hex::encode(entry.encode()),
@@ -73,7 +73,7 @@ impl PartRow {
             spool: None,
             md5: None,
             checksum: None,
-            modified,
+            modified: u64::try_from(nanos).unwrap_or(u64::MAX),
         }
     }
 

@@ -1,7 +1,6 @@
 //! Signing keys: derived once a day, region and credential, then kept.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::{digest, hmac};
@@ -85,9 +84,5 @@ impl KeyCache {
 
 /// SHA-256 as lower-case hexadecimal digits.
 pub fn sha256_hex(data: &[u8]) -> String {
-    let mut out = String::with_capacity(64);
-    for byte in digest::digest(&digest::SHA256, data).as_ref() {
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
+    hex::encode(digest::digest(&digest::SHA256, data))
 }

@@ -435,7 +435,8 @@ mod tests {
             date,
         );
         let verified = verify(&head, at(date)).unwrap();
-        let all = verified.effective_headers(&head.headers);
+        let mut all = head.headers.clone();
+        verified.add_hoisted(&mut all);
         assert_eq!(all["x-amz-meta-who"].as_bytes(), "a é".as_bytes());
         assert_eq!(all["x-amz-tagging"], "a=b");
         assert_eq!(all["content-type"], "text/plain");
@@ -542,7 +543,7 @@ mod tests {
         let now = "20261124T084300Z";
         let fields = form_fields();
         let form = verify_form(&fields, "bucket", now).unwrap();
-        assert_eq!(form.access_key, ACCESS);
+        assert_eq!(form.verified.access_key, ACCESS);
         assert_eq!(form.length, Some(1..=1_048_576));
 
         let code = |fields: &[FormField], bucket: &str, now: &str| {

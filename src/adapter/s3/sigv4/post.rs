@@ -16,6 +16,7 @@ use super::super::error::{
 use super::super::time;
 use super::authorization::Credential;
 use super::canonical::ALGORITHM;
+use super::verify::Verified;
 
 /// One field before the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +27,9 @@ pub struct FormField {
 }
 
 /// A form whose policy is signed and satisfied.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct VerifiedForm {
-    pub access_key: String,
+    pub verified: Verified,
     /// What the policy's `content-length-range` allows the file's plaintext to be.
     pub length: Option<RangeInclusive<u64>>,
 }
@@ -122,18 +123,31 @@ fn malformed(why: &'static str) -> S3Error {
     S3Error::with(&INVALID_ARGUMENT, format!("Invalid Policy: {why}"))
 }
 
+/// Where a browser is sent after the upload. Without a host in the condition, whoever holds the form could send users
+/// anywhere in the gateway's name.
+const REDIRECTS: [&str; 2] = ["success_action_redirect", "redirect"];
+
+/// Whether a condition's prefix holds a whole `scheme://host/`.
+fn names_host(prefix: &str) -> bool {
+    ["https://", "http://"]
+        .iter()
+        .filter_map(|scheme| prefix.strip_prefix(scheme)?.split_once('/'))
+        .any(|(host, _)| !host.is_empty())
+}
+
 /// Fields that a policy need not name.
 fn exempt(name: &str) -> bool {
     matches!(name, "policy" | "x-amz-signature" | "file") || name.starts_with("x-ignore-")
 }
 
-/// Checks the expiration and that the conditions and the fields cover one another.
+/// Checks the expiration and that the conditions and the fields cover one another. Gives the lengths that the file may
+/// have.
 pub(super) fn check_policy(
     claim: &FormClaim<'_>,
     fields: &[FormField],
     bucket: &str,
     now: SystemTime,
-) -> Result<VerifiedForm, S3Error> {
+) -> Result<Option<RangeInclusive<u64>>, S3Error> {
     let decoded = STANDARD
         .decode(claim.policy)
         .map_err(|_| malformed("it is not Base64."))?;
@@ -170,6 +184,9 @@ pub(super) fn check_policy(
                         "Policy Condition failed: {condition}"
                     )));
                 }
+                if prefix && REDIRECTS.contains(&name.as_str()) && !names_host(&text) {
+                    return Err(violated("a redirect's condition must name the host."));
+                }
                 named.insert(name);
             }
         }
@@ -188,10 +205,7 @@ pub(super) fn check_policy(
     if !named.contains("bucket") || !named.contains("key") {
         return Err(violated("the conditions must name the bucket and the key."));
     }
-    Ok(VerifiedForm {
-        access_key: claim.credential.access_key.to_owned(),
-        length,
-    })
+    Ok(length)
 }
 
 fn narrower(known: Option<RangeInclusive<u64>>, range: RangeInclusive<u64>) -> RangeInclusive<u64> {

@@ -63,13 +63,11 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// The request's headers, the hoisted ones included.
-    pub fn effective_headers(&self, headers: &HeaderMap) -> HeaderMap {
-        let mut all = headers.clone();
+    /// Adds the hoisted headers to those of the request.
+    pub fn add_hoisted(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.hoisted {
-            all.insert(name.clone(), value.clone());
+            headers.insert(name.clone(), value.clone());
         }
-        all
     }
 }
 
@@ -170,7 +168,22 @@ impl Verifier {
             return Err(S3Error::new(&SIGNATURE_DOES_NOT_MATCH)
                 .detail("AWSAccessKeyId", credential.access_key));
         }
-        post::check_policy(&claim, fields, bucket, now)
+        let length = post::check_policy(&claim, fields, bucket, now)?;
+        Ok(post::VerifiedForm {
+            length,
+            verified: Verified {
+                access_key: credential.access_key.to_owned(),
+                payload: PayloadForm::Unsigned,
+                presigned: false,
+                hoisted: Vec::new(),
+                chain: Chain {
+                    date: claim.date.clone(),
+                    scope: credential.scope.to_owned(),
+                    seed: claim.signature.to_owned(),
+                    key,
+                },
+            },
+        })
     }
 
     fn check_scope(

@@ -16,4 +16,4 @@ pub use responses::{
     copy_result, initiate_result, parts_page, provider_error, uploads_page,
 };
 pub use tree::{Edits, Element, Malformed, parse};
-pub use writer::{NAMESPACE, Writer, escape};
+pub use writer::{DECLARATION, NAMESPACE, Writer, escape};

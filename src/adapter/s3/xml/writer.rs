@@ -5,6 +5,9 @@ use bytes::Bytes;
 /// The namespace of S3's documents.
 pub const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
+/// What every document begins with.
+pub const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+
 /// Appends escaped elements; the caller nests them rightly.
 #[derive(Debug, Default)]
 pub struct Writer {
@@ -15,7 +18,7 @@ impl Writer {
     /// Begins with the XML declaration.
     pub fn document() -> Self {
         Self {
-            out: String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"),
+            out: String::from(DECLARATION),
         }
     }
 

@@ -1,0 +1,359 @@
+//! Heads of requests and answers: what passes, and under which host's name.
+
+use http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, ALT_SVC, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN, REFERER, SET_COOKIE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::settings::Settings;
+
+/// Fields of a request that pass as they are; the service file names others.
+const SENT: [&str; 22] = [
+    "accept",
+    "accept-language",
+    "access-control-request-headers",
+    "access-control-request-method",
+    "authorization",
+    "cache-control",
+    "cookie",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-unmodified-since",
+    "last-event-id",
+    "pragma",
+    "prefer",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-user",
+    "upgrade-insecure-requests",
+    "user-agent",
+    "x-csrf-token",
+    "x-requested-with",
+];
+
+/// Fields that a service file can't name: they frame the message, or the gateway writes them.
+pub const RESERVED: [&str; 24] = [
+    "accept-encoding",
+    "alt-svc",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-md5",
+    "content-type",
+    "digest",
+    "content-digest",
+    "repr-digest",
+    "expect",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "origin",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "referer",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Fields of an answer that do not pass: the connection's own, digests of what is not what the client gets, and what
+/// would lead past the gateway.
+const WITHHELD: [HeaderName; 5] = [
+    ALT_SVC,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    ACCEPT_RANGES,
+    CONNECTION,
+];
+
+/// Fields of an answer in which the provider's own address becomes the gateway's.
+const RENAMED: [&str; 6] = [
+    "access-control-allow-origin",
+    "content-location",
+    "content-security-policy",
+    "link",
+    "location",
+    "refresh",
+];
+
+/// The two names of one service.
+pub(super) struct Names<'a> {
+    /// `https://host[:port]`, as clients know it.
+    gateway: String,
+    /// `scheme://host[:port]`, and the host with and without port.
+    provider: String,
+    authority: &'a str,
+}
+
+impl<'a> Names<'a> {
+    /// `host`: the authority that the client asked for.
+    pub fn new(settings: &'a Settings, host: &str) -> Self {
+        let upstream = &settings.upstream;
+        let scheme = if upstream.tls { "https" } else { "http" };
+        Self {
+            gateway: format!("https://{host}"),
+            provider: format!("{scheme}://{}", upstream.authority),
+            authority: &upstream.authority,
+        }
+    }
+
+    /// The head of the request to the provider. `named`: further fields that pass.
+    pub fn outward(&self, from: &HeaderMap, named: &[HeaderName]) -> HeaderMap {
+        let mut out = HeaderMap::with_capacity(from.len() + 2);
+        let usual = SENT.iter().map(|name| HeaderName::from_static(name));
+        for name in usual.chain(named.iter().cloned()) {
+            // HTTP/2 splits cookies into several fields; providers want one (RFC 9113 section 8.2.3)
+            if name == COOKIE {
+                let cookies: Vec<_> = from
+                    .get_all(&name)
+                    .iter()
+                    .map(HeaderValue::as_bytes)
+                    .collect();
+                if let Ok(value) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+                    && !cookies.is_empty()
+                {
+                    out.insert(name, value);
+                }
+                continue;
+            }
+            for value in from.get_all(&name) {
+                out.append(name.clone(), value.clone());
+            }
+        }
+        if let Some(origin) = from.get(ORIGIN) {
+            let own = origin.as_bytes() == self.gateway.as_bytes();
+            let renamed = HeaderValue::from_str(&self.provider);
+            out.insert(
+                ORIGIN,
+                if own {
+                    renamed.unwrap_or_else(|_| origin.clone())
+                } else {
+                    origin.clone()
+                },
+            );
+        }
+        // the page's path and query can hold what a person typed
+        if from.contains_key(REFERER)
+            && let Ok(value) = HeaderValue::try_from(format!("{}/", self.provider))
+        {
+            out.insert(REFERER, value);
+        }
+        out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Ok(host) = HeaderValue::from_str(self.authority) {
+            out.insert(HOST, host);
+        }
+        out
+    }
+
+    /// The head of the answer to the client, without the body's length.
+    pub fn inward(&self, from: &HeaderMap) -> HeaderMap {
+        let nominated: Vec<String> = from
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .map(|name| name.trim().to_ascii_lowercase())
+            .collect();
+        let mut out = HeaderMap::with_capacity(from.len());
+        for (name, value) in from {
+            let framing = RESERVED.contains(&name.as_str()) && *name != CONTENT_TYPE;
+            if framing || WITHHELD.contains(name) || nominated.iter().any(|n| n == name.as_str()) {
+                continue;
+            }
+            let value = match (name, value.to_str()) {
+                (name, Ok(text)) if RENAMED.contains(&name.as_str()) => {
+                    HeaderValue::try_from(self.renamed(text))
+                }
+                (name, Ok(text)) if *name == SET_COOKIE => HeaderValue::try_from(self.cookie(text)),
+                _ => Ok(value.clone()),
+            };
+            if let Ok(value) = value {
+                out.append(name.clone(), value);
+            }
+        }
+        out
+    }
+
+    /// Where an answer sends the client, when that is another host than the gateway.
+    pub fn leads_away(&self, answer: &HeaderMap) -> bool {
+        let Some(location) = answer.get(LOCATION) else {
+            return false;
+        };
+        let Ok(text) = location.to_str() else {
+            return true;
+        };
+        let text = text.trim();
+        let absolute = text.starts_with("//")
+            || text.starts_with('\\')
+            || text.starts_with("/\\")
+            || text
+                .split_once(':')
+                .is_some_and(|(scheme, _)| !scheme.contains(['/', '?', '#']));
+        absolute && !(text == self.gateway || begins(text, &self.gateway))
+    }
+
+    /// The provider's address, wherever it stands, becomes the gateway's.
+    fn renamed(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find(self.authority) {
+            let (before, found) = rest.split_at(at);
+            let after = &found[self.authority.len()..];
+            let schemes = ["https://", "http://", "wss://", "ws://", "//"];
+            let scheme = schemes.iter().find(|scheme| before.ends_with(**scheme));
+            match scheme {
+                Some(scheme) if ends_host(after) => {
+                    out.push_str(&before[..before.len() - scheme.len()]);
+                    if scheme.starts_with("ws") {
+                        out.push_str("wss://");
+                        out.push_str(&self.gateway["https://".len()..]);
+                    } else {
+                        out.push_str(&self.gateway);
+                    }
+                }
+                _ => {
+                    out.push_str(before);
+                    out.push_str(self.authority);
+                }
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+        out
+    }
+
+    /// A cookie for the provider's domain becomes one for the gateway's host alone.
+    fn cookie(&self, text: &str) -> String {
+        let host = self.authority.split(':').next().unwrap_or_default();
+        let foreign = |attribute: &str| {
+            let Some((name, domain)) = attribute.split_once('=') else {
+                return false;
+            };
+            let domain = domain.trim().trim_start_matches('.').to_ascii_lowercase();
+            let within = host == domain || host.ends_with(&format!(".{domain}"));
+            name.trim().eq_ignore_ascii_case("domain") && within
+        };
+        let kept: Vec<&str> = text.split(';').filter(|part| !foreign(part)).collect();
+        kept.join(";")
+    }
+}
+
+fn begins(text: &str, origin: &str) -> bool {
+    text.strip_prefix(origin)
+        .is_some_and(|rest| rest.starts_with(['/', '?', '#']))
+}
+
+/// Whether a host name that stands before `rest` is complete.
+fn ends_host(rest: &str) -> bool {
+    !rest.starts_with(|c: char| {
+        c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '@' | '_')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::http::tests::settings;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = pairs.iter().map(|(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        });
+        pairs.collect()
+    }
+
+    #[test]
+    fn only_named_fields_go_out_and_under_the_providers_name() {
+        let settings = settings();
+        let names = Names::new(&settings, "chat.example.fr");
+        let from = map(&[
+            ("authorization", "Bearer x"),
+            ("x-secret", "plaintext"),
+            ("x-mine", "1"),
+            ("connection", "x-mine"),
+            ("origin", "https://chat.example.fr"),
+            ("referer", "https://chat.example.fr/search?q=secret"),
+            ("accept-encoding", "gzip"),
+            ("host", "chat.example.fr"),
+            ("content-md5", "x"),
+        ]);
+        let out = names.outward(&from, &[HeaderName::from_static("x-mine")]);
+        assert_eq!(out["authorization"], "Bearer x");
+        assert_eq!(out["x-mine"], "1");
+        assert_eq!(out["origin"], "https://chat.example.net");
+        assert_eq!(out["referer"], "https://chat.example.net/");
+        assert_eq!(out["accept-encoding"], "identity");
+        assert_eq!(out["host"], "chat.example.net");
+        assert_eq!(out.len(), 6);
+        let foreign = names.outward(&map(&[("origin", "https://evil.example")]), &[]);
+        assert_eq!(foreign["origin"], "https://evil.example");
+    }
+
+    #[test]
+    fn the_providers_name_does_not_come_back() {
+        let settings = settings();
+        let names = Names::new(&settings, "chat.example.fr:8443");
+        let from = map(&[
+            ("location", "https://chat.example.net/a?b"),
+            (
+                "link",
+                "<https://chat.example.net/p>; rel=next, <http://chat.example.net>",
+            ),
+            (
+                "content-security-policy",
+                "connect-src wss://chat.example.net https://chat.example.net.evil.org",
+            ),
+            ("set-cookie", "s=1; Domain=.example.net; Secure"),
+            ("alt-svc", "h3=\":443\""),
+            ("content-length", "3"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+            ("content-type", "text/plain"),
+            ("x-kept", "chat.example.net"),
+        ]);
+        let out = names.inward(&from);
+        assert_eq!(out["location"], "https://chat.example.fr:8443/a?b");
+        assert_eq!(
+            out["link"],
+            "<https://chat.example.fr:8443/p>; rel=next, <https://chat.example.fr:8443>"
+        );
+        assert_eq!(
+            out["content-security-policy"],
+            "connect-src wss://chat.example.fr:8443 https://chat.example.net.evil.org"
+        );
+        assert_eq!(out["set-cookie"], "s=1; Secure");
+        assert_eq!(out["content-type"], "text/plain");
+        assert_eq!(out.len(), 6);
+    }
+
+    #[test]
+    fn a_redirect_past_the_gateway_is_seen() {
+        let settings = settings();
+        let names = Names::new(&settings, "chat.example.fr");
+        for (location, away) in [
+            ("/a:b", false),
+            ("a?b:c", false),
+            ("https://chat.example.fr/x", false),
+            ("https://chat.example.fr", false),
+            ("https://chat.example.net/x", true),
+            ("//evil.example/x", true),
+            ("/\\evil.example", true),
+            ("javascript:x", true),
+            ("https://chat.example.fr.evil.example/", true),
+            ("https://chat.example.fr@evil.example/", true),
+        ] {
+            let mut answer = HeaderMap::new();
+            answer.insert(LOCATION, HeaderValue::from_str(location).unwrap());
+            assert_eq!(names.leads_away(&answer), away, "{location}");
+        }
+    }
+}

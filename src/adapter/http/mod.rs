@@ -1,0 +1,219 @@
+//! Any JSON, form or multipart API over HTTP, described by one service file (`docs/http.md`). Clients prove who they are
+//! to the provider: `Authorization` and cookies pass through.
+
+mod answer;
+pub mod head;
+pub mod json;
+mod multipart;
+mod object;
+mod outgoing;
+mod refusal;
+pub mod settings;
+pub mod template;
+mod urlencoded;
+mod values;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, request};
+
+use self::head::Names;
+use self::outgoing::Permit;
+use self::settings::{Answer, RequestBody, Rule, Settings};
+use self::values::Sealer;
+use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
+use crate::body::{Cleared, Outbound, Plain, Released, Sealed, Upstream};
+use crate::error::{INTERNAL, OPERATION_DENIED, OPERATION_UNKNOWN, Refusal};
+use crate::policy::{Class, Verdict};
+use crate::seal::token::Index;
+use crate::seal::{Context, Epochs, KeyLookup, SaltSource};
+
+/// One HTTP service.
+pub struct Http {
+    settings: Arc<Settings>,
+    epochs: Arc<dyn Epochs>,
+    lookup: Arc<dyn KeyLookup>,
+    context: Arc<Context>,
+    index: Arc<Index>,
+    upstream: Arc<dyn Upstream>,
+    salts: Arc<SaltSource>,
+}
+
+/// One request, as the handlers see it.
+struct Call<'a> {
+    head: &'a request::Parts,
+    /// Path and query for the provider.
+    target: Uri,
+}
+
+impl Http {
+    pub fn new(
+        settings: Settings,
+        epochs: Arc<dyn Epochs>,
+        index: Index,
+        upstream: Arc<dyn Upstream>,
+        salts: SaltSource,
+    ) -> Self {
+        Self {
+            context: Arc::new(settings.context.clone()),
+            lookup: epochs.clone(),
+            epochs,
+            index: Arc::new(index),
+            settings: Arc::new(settings),
+            upstream,
+            salts: Arc::new(salts),
+        }
+    }
+
+    /// The rule that the request falls under.
+    ///
+    /// # Errors
+    /// None does.
+    pub fn rule(&self, head: &request::Parts) -> Result<&Rule, Refusal> {
+        let index = self.fits(head)?;
+        let rule = self.settings.rules.get(index);
+        rule.ok_or_else(|| Refusal::new(&INTERNAL))
+    }
+
+    fn fits(&self, head: &request::Parts) -> Result<usize, Refusal> {
+        let fits = |rule: &Rule| rule.fits(&head.method, head.uri.path());
+        self.settings.rules.iter().position(fits).ok_or_else(|| {
+            Refusal::new(&OPERATION_UNKNOWN)
+                .message("No rule of this service names this method and path.")
+        })
+    }
+
+    /// Sends a request without a body.
+    async fn ask(&self, call: &Call<'_>, headers: HeaderMap) -> Result<Response<Sealed>, Refusal> {
+        self.send(call, headers, Cleared::empty()).await
+    }
+
+    /// Sends; the body's length goes along where it is known.
+    async fn send(
+        &self,
+        call: &Call<'_>,
+        headers: HeaderMap,
+        body: Cleared<Outbound>,
+    ) -> Result<Response<Sealed>, Refusal> {
+        let mut request = Request::new(body);
+        *request.method_mut() = call.head.method.clone();
+        *request.uri_mut() = call.target.clone();
+        *request.headers_mut() = headers;
+        let length = http_body::Body::size_hint(request.body()).exact();
+        let bodied = !request.method().is_safe();
+        if let Some(length) = length.filter(|length| *length > 0 || bodied) {
+            let length = HeaderValue::from(length);
+            request.headers_mut().insert(CONTENT_LENGTH, length);
+        }
+        self.upstream.send(request).await
+    }
+}
+
+#[async_trait]
+impl Adapter for Http {
+    fn classify(&self, head: &request::Parts) -> Result<Operation, Refusal> {
+        let index = self.fits(head)?;
+        let rule = self.rule(head)?;
+        let (name, class) = if rule.relays() {
+            ("Relay", Class::Pass)
+        } else if matches!(rule.request, RequestBody::Nothing) {
+            ("Read", Class::Transform)
+        } else {
+            ("Write", Class::Transform)
+        };
+        Ok(Operation {
+            name,
+            class,
+            detail: Box::new(index),
+        })
+    }
+
+    /// The provider judges its own credentials.
+    fn verify(&self, _: &Operation, _: &request::Parts, _: SystemTime) -> Result<Subject, Refusal> {
+        Ok(Subject {
+            principal: "-".into(),
+            proof: Box::new(()),
+        })
+    }
+
+    async fn perform(
+        &self,
+        exchange: &Exchange,
+        verdict: Verdict,
+        operation: Operation,
+        _: Subject,
+        head: request::Parts,
+        body: Plain,
+    ) -> Result<Response<Released>, Refusal> {
+        let foreign = || Refusal::new(&INTERNAL).message("An operation of another adapter.");
+        let index = *operation.detail.downcast_ref().ok_or_else(foreign)?;
+        let rule = self.settings.rules.get(index).ok_or_else(foreign)?;
+        let permit = match &verdict {
+            Verdict::Protect(permit) => Permit::Document(permit),
+            Verdict::Relay(permit) => Permit::Relay(permit),
+            Verdict::Refuse(why) => {
+                return Err(Refusal::new(&OPERATION_DENIED).message(why.clone()));
+            }
+        };
+        let names = Names::new(
+            &self.settings,
+            super::authority(&head.uri, &head.headers).unwrap_or_default(),
+        );
+        let sealer = Sealer::new(self, *exchange);
+        let query = outgoing::query(rule, &sealer, head.uri.query())?;
+        let call = Call {
+            target: Uri::try_from(format!("{}{query}", head.uri.path()))
+                .map_err(|error| Refusal::new(&INTERNAL).cause(error))?,
+            head: &head,
+        };
+        let mut headers = names.outward(&head.headers, &self.settings.headers);
+        outgoing::headers(rule, &sealer, &head.headers, &mut headers)?;
+        let faults = body.faults();
+        let rule_at = (index, rule);
+        let body = outgoing::body(self, rule_at, sealer, permit, &head, body, &mut headers).await?;
+        if matches!(rule.answer, Answer::Object) {
+            return self.download(&call, rule, &names, headers).await;
+        }
+        let sent = self.send(&call, headers, body).await;
+        // what broke the body is the cause, whatever the provider made of it
+        let response = sent.map_err(|refusal| faults.take().unwrap_or(refusal))?;
+        if let Some(refusal) = faults.take() {
+            return Err(refusal);
+        }
+        match &verdict {
+            Verdict::Relay(permit) => Ok(self.relay(&names, response, permit)),
+            _ => self.settle(rule, &names, &head.method, response).await,
+        }
+    }
+
+    fn refuse(&self, refusal: &Refusal, request: &RefusedRequest<'_>) -> Response<Bytes> {
+        refusal::respond(&self.settings, refusal, request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::settings::UpstreamSettings;
+    use super::*;
+    use crate::seal::scan::Language;
+
+    pub fn settings() -> Settings {
+        Settings {
+            name: "chat".into(),
+            context: Context::new("interior", "chat", "default").unwrap(),
+            upstream: UpstreamSettings {
+                authority: "chat.example.net".into(),
+                tls: true,
+            },
+            language: Language::French,
+            contact: Some("dsi@example.fr".into()),
+            headers: Vec::new(),
+            max_document: 1 << 20,
+            rules: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What an operator decides for an HTTP service, parsed.
+
+use http::{HeaderName, Method};
+
+use super::json::{Path, Paths};
+use super::template::Template;
+use crate::seal::Context;
+use crate::seal::scan::Language;
+use crate::seal::token::{Field, Normal};
+
+#[derive(Debug)]
+pub struct Settings {
+    /// The service's name in the log.
+    pub name: String,
+    /// Tenant, service and namespace, bound in every key.
+    pub context: Context,
+    pub upstream: UpstreamSettings,
+    /// Of markers and error pages.
+    pub language: Language,
+    /// Whom people are to ask, on error pages.
+    pub contact: Option<String>,
+    /// Request header fields that pass beside the usual ones.
+    pub headers: Vec<HeaderName>,
+    /// Bytes of a JSON or form body, which is read whole before any of it is sent.
+    pub max_document: usize,
+    /// The first that fits counts.
+    pub rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+pub struct UpstreamSettings {
+    /// `host` or `host:port`, as the `Host` header has it.
+    pub authority: String,
+    pub tls: bool,
+}
+
+/// One kind of request, and what becomes of it and of its answer.
+#[derive(Debug)]
+pub struct Rule {
+    pub name: String,
+    pub methods: Vec<Method>,
+    pub path: Template,
+    pub request: RequestBody,
+    /// Query parameters that pass as they are; `*` lets every one pass.
+    pub query: Vec<String>,
+    /// Query parameters that are sealed or turned into an index.
+    pub sealed_query: Vec<Sealed<String>>,
+    pub sealed_headers: Vec<Sealed<HeaderName>>,
+    pub answer: Answer,
+}
+
+/// Something that is sealed, and where it stands.
+#[derive(Debug)]
+pub struct Sealed<P> {
+    pub place: P,
+    pub sealing: Sealing,
+}
+
+/// How one value is sealed.
+#[derive(Debug)]
+pub struct Sealing {
+    /// Bound in the token.
+    pub field: Field,
+    /// What messages call it.
+    pub label: String,
+    /// Characters that the provider's field holds.
+    pub max: Option<usize>,
+    pub form: Form,
+}
+
+#[derive(Debug)]
+pub enum Form {
+    Token,
+    /// A token, and beside it a member or field of that name with the index.
+    Indexed {
+        beside: String,
+        normal: Normal,
+    },
+    /// The index alone: the value of a filter.
+    Index {
+        normal: Normal,
+        filter: Option<Filter>,
+    },
+}
+
+/// A filter in the provider's own language, with one value in it: `(title='{}')`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Before and behind the value, as clients write it.
+    pub taken: (String, String),
+    /// The same with the index, as the provider gets it.
+    pub sent: (String, String),
+}
+
+/// What the request's body holds.
+#[derive(Debug)]
+pub enum RequestBody {
+    Nothing,
+    /// Passes as it is; for rules that relay.
+    Relayed,
+    Json {
+        fields: Vec<Sealed<Path>>,
+        /// Of `fields` in their order, and of what passes in clear.
+        paths: Paths,
+    },
+    Form {
+        fields: Vec<Sealed<String>>,
+        clear: Vec<String>,
+    },
+    Multipart {
+        fields: Vec<Sealed<String>>,
+        clear: Vec<String>,
+        files: Vec<FilePart>,
+    },
+    /// Bytes that are sealed as an object.
+    Object {
+        keep_type: bool,
+    },
+}
+
+/// A part of a form that is sealed as an object.
+#[derive(Debug)]
+pub struct FilePart {
+    pub name: String,
+    /// Whether the provider gets the file's name and type; else it gets neutral ones.
+    pub keep_name: bool,
+}
+
+/// What the answer's body may hold.
+#[derive(Debug)]
+pub enum Answer {
+    /// Passes as it is; for rules that relay.
+    Relayed,
+    Text {
+        /// Whether each may be answered.
+        json: bool,
+        html: bool,
+        text: bool,
+        events: bool,
+        /// Sealed lengths in JSON, which become the plaintext's.
+        sizes: Option<Paths>,
+    },
+    /// A sealed object, whole or in ranges.
+    Object,
+    /// Whatever stands there does not reach the client.
+    Nothing,
+}
+
+impl Rule {
+    /// Whether request and answer pass as they are.
+    pub fn relays(&self) -> bool {
+        matches!(self.answer, Answer::Relayed)
+    }
+
+    pub fn fits(&self, method: &Method, path: &str) -> bool {
+        self.methods.contains(method) && self.path.matches(path)
+    }
+}

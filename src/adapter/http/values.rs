@@ -1,0 +1,202 @@
+//! Sealing of single values: what a client wrote becomes what the provider gets.
+
+use std::sync::{Arc, OnceLock};
+
+use super::Http;
+use super::json::{Picked, Value, Wrong};
+use super::settings::{Filter, Form, Sealing};
+use super::urlencoded::{NotText, Treated};
+use crate::adapter::Exchange;
+use crate::error::{FIELD_TOO_LONG, INTERNAL, KEY_UNAVAILABLE, PROTOCOL, RULE_VIOLATED, Refusal};
+use crate::seal::scan::Encoding;
+use crate::seal::token::{self, Index, MAX_PLAIN};
+use crate::seal::{Context, EpochKeys, Epochs, LookupError, ObjectId, Salt, SaltSource};
+
+/// Seals the values of one request.
+pub(super) struct Sealer {
+    epochs: Arc<dyn Epochs>,
+    context: Arc<Context>,
+    index: Arc<Index>,
+    salts: Arc<SaltSource>,
+    exchange: Exchange,
+    keys: OnceLock<Arc<EpochKeys>>,
+}
+
+/// A value in the provider's form, and the member or field that goes beside it.
+pub(super) struct SealedValue {
+    pub text: String,
+    pub beside: Option<(String, String)>,
+}
+
+impl Sealer {
+    pub fn new(http: &Http, exchange: Exchange) -> Self {
+        Self {
+            epochs: http.epochs.clone(),
+            context: http.context.clone(),
+            index: http.index.clone(),
+            salts: http.salts.clone(),
+            exchange,
+            keys: OnceLock::new(),
+        }
+    }
+
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// The epoch to seal under, asked for once a request and only where something is sealed.
+    pub fn keys(&self) -> Result<&Arc<EpochKeys>, Refusal> {
+        if let Some(keys) = self.keys.get() {
+            return Ok(keys);
+        }
+        let keys = self.epochs.current().map_err(|error| match error {
+            LookupError::Unknown => Refusal::new(&KEY_UNAVAILABLE),
+            LookupError::Unavailable(why) => Refusal::new(&KEY_UNAVAILABLE).message(why),
+        })?;
+        Ok(self.keys.get_or_init(|| keys))
+    }
+
+    pub fn salt(&self) -> Result<Salt, Refusal> {
+        let (nanos, id) = self.particulars();
+        let salt = self.salts.salt(nanos, &id);
+        salt.map_err(|error| Refusal::new(&INTERNAL).cause(error))
+    }
+
+    pub fn object_id(&self) -> Result<ObjectId, Refusal> {
+        let (nanos, id) = self.particulars();
+        let object = self.salts.object_id(nanos, &id);
+        object.map_err(|error| Refusal::new(&INTERNAL).cause(error))
+    }
+
+    fn particulars(&self) -> (u128, [u8; 8]) {
+        let since = self.exchange.now.duration_since(std::time::UNIX_EPOCH);
+        let nanos = since.map_or(0, |since| since.as_nanos());
+        (nanos, self.exchange.request_id.0.to_be_bytes())
+    }
+
+    /// An empty value stays empty: providers take it for the absence of one.
+    pub fn seal(&self, sealing: &Sealing, value: &str) -> Result<SealedValue, Refusal> {
+        if value.is_empty() {
+            return Ok(SealedValue {
+                text: String::new(),
+                beside: None,
+            });
+        }
+        match &sealing.form {
+            Form::Token => Ok(SealedValue {
+                text: self.token(sealing, value)?,
+                beside: None,
+            }),
+            Form::Indexed { beside, normal } => {
+                let index = self.index(sealing, *normal, value);
+                Ok(SealedValue {
+                    text: self.token(sealing, value)?,
+                    beside: Some((beside.clone(), index)),
+                })
+            }
+            Form::Index { normal, filter } => Ok(SealedValue {
+                text: match filter {
+                    None => self.index(sealing, *normal, value),
+                    Some(filter) => {
+                        let (before, behind) = &filter.sent;
+                        let index = self.index(sealing, *normal, filtered(filter, sealing, value)?);
+                        format!("{before}{index}{behind}")
+                    }
+                },
+                beside: None,
+            }),
+        }
+    }
+
+    fn index(&self, sealing: &Sealing, normal: token::Normal, value: &str) -> String {
+        self.index.of(&self.context, sealing.field, normal, value)
+    }
+
+    fn token(&self, sealing: &Sealing, value: &str) -> Result<String, Refusal> {
+        let room = sealing.max.map_or(MAX_PLAIN, |max| {
+            token::plain_room(max).unwrap_or(0).min(MAX_PLAIN)
+        });
+        if value.len() > room {
+            return Err(Refusal::new(&FIELD_TOO_LONG).message(format!(
+                "`{}` holds {} bytes; sealed, it has room for {room}.",
+                sealing.label,
+                value.len()
+            )));
+        }
+        let sealed = token::seal(
+            self.keys()?,
+            &self.context,
+            sealing.field,
+            self.salt()?,
+            value.as_bytes(),
+        );
+        sealed.map_err(|error| Refusal::new(&INTERNAL).cause(error))
+    }
+
+    /// What replaces a picked value of a JSON document; `None` keeps it.
+    pub fn json(&self, sealing: &Sealing, picked: &Picked<'_>) -> Result<Option<String>, Refusal> {
+        let value = match &picked.value {
+            Value::Text(text) => text,
+            Value::Null => return Ok(None),
+            Value::Number(_) | Value::Other => return Err(Wrong::Kind(picked.span.start).into()),
+        };
+        let sealed = self.seal(sealing, value)?;
+        let mut out = Vec::with_capacity(sealed.text.len() + 2);
+        quote(&sealed.text, &mut out);
+        if let Some((name, index)) = &sealed.beside {
+            out.push(b',');
+            quote(name, &mut out);
+            out.push(b':');
+            quote(index, &mut out);
+        }
+        String::from_utf8(out)
+            .map(Some)
+            .map_err(|error| Refusal::new(&INTERNAL).cause(error))
+    }
+
+    /// What becomes of a pair of a form or query.
+    pub fn pair(&self, sealing: &Sealing, value: &str) -> Result<Treated, Refusal> {
+        let sealed = self.seal(sealing, value)?;
+        Ok(match sealed.beside {
+            None => Treated::Replaced(sealed.text),
+            Some(beside) => Treated::Extended(sealed.text, beside),
+        })
+    }
+}
+
+fn quote(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    Encoding::Json.write(text, out);
+    out.push(b'"');
+}
+
+/// The value in a filter. One that could end the provider's quotation is refused.
+fn filtered<'v>(filter: &Filter, sealing: &Sealing, text: &'v str) -> Result<&'v str, Refusal> {
+    let (before, behind) = &filter.taken;
+    let value = text
+        .strip_prefix(before.as_str())
+        .and_then(|rest| rest.strip_suffix(behind.as_str()))
+        .filter(|value| !value.contains(['\'', '"', '\\', '`']));
+    value.ok_or_else(|| {
+        Refusal::new(&RULE_VIOLATED).message(format!(
+            "`{}` takes a filter of the form {before}…{behind} and no other: the provider has only the index to compare.",
+            sealing.label
+        ))
+    })
+}
+
+impl From<Wrong> for Refusal {
+    fn from(wrong: Wrong) -> Self {
+        let code = match wrong {
+            Wrong::Unnamed(_) | Wrong::Kind(_) => &RULE_VIOLATED,
+            _ => &PROTOCOL,
+        };
+        Refusal::new(code).message(wrong.to_string())
+    }
+}
+
+impl From<NotText> for Refusal {
+    fn from(_: NotText) -> Self {
+        Refusal::new(&PROTOCOL).message("A query or form holds a pair that is no UTF-8 text.")
+    }
+}

@@ -1,0 +1,158 @@
+//! A provider's text becomes the client's as it streams: its tokens are opened, the rest stays as it is.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+
+use super::{Chunks, Fault, Sealed};
+use crate::seal::scan::{Found, Output, Reading, Scanner};
+
+/// A text with its tokens opened. Its length is not known beforehand.
+pub struct ScanBody {
+    source: Chunks,
+    scanner: Scanner,
+    output: Output,
+    ended: bool,
+    done: Option<Box<dyn FnOnce(Found) + Send>>,
+}
+
+impl ScanBody {
+    /// `done` is told what was found once the text has ended.
+    pub fn new(
+        source: Sealed,
+        reading: Reading,
+        done: impl FnOnce(Found) + Send + 'static,
+    ) -> Self {
+        Self {
+            source: source.into_chunks(),
+            scanner: Scanner::new(reading),
+            output: Output::default(),
+            ended: false,
+            done: Some(Box::new(done)),
+        }
+    }
+}
+
+impl Body for ScanBody {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let this = &mut *self;
+        loop {
+            if let Some(piece) = this.output.pop() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+            if this.ended {
+                return Poll::Ready(None);
+            }
+            match ready!(this.source.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        this.scanner.push(data, &mut this.output);
+                    }
+                }
+                Some(Err(fault)) => {
+                    this.ended = true;
+                    return Poll::Ready(Some(Err(fault)));
+                }
+                None => {
+                    this.ended = true;
+                    this.scanner.finish(&mut this.output);
+                    if let Some(done) = this.done.take() {
+                        done(this.scanner.found());
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::body::Released;
+    use crate::error::UPSTREAM_TIMEOUT;
+    use crate::seal::scan::{Encoding, Language};
+    use crate::seal::{self, EpochKeys, EpochShort, KeyLookup, LookupError};
+
+    struct NoKeys;
+
+    impl KeyLookup for NoKeys {
+        fn epoch(&self, _: EpochShort) -> Result<Arc<EpochKeys>, LookupError> {
+            Err(LookupError::Unknown)
+        }
+    }
+
+    fn reading() -> Reading {
+        Reading {
+            lookup: Arc::new(NoKeys),
+            context: Arc::new(seal::Context::new("t", "s", "n").unwrap()),
+            encoding: Encoding::Json,
+            language: Language::English,
+        }
+    }
+
+    struct Frames(VecDeque<Result<Bytes, Fault>>);
+
+    impl Body for Frames {
+        type Data = Bytes;
+        type Error = Fault;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+            Poll::Ready(self.0.pop_front().map(|data| data.map(Frame::data)))
+        }
+    }
+
+    fn body(frames: Vec<Result<Bytes, Fault>>) -> (Released, Arc<Mutex<Option<Found>>>) {
+        let told = Arc::new(Mutex::new(None));
+        let teller = told.clone();
+        let source = Sealed::new(Box::pin(Frames(frames.into())));
+        let body = ScanBody::new(source, reading(), move |found| {
+            *teller.lock().unwrap() = Some(found);
+        });
+        (Released::scanned(body), told)
+    }
+
+    #[tokio::test]
+    async fn what_was_held_back_comes_at_the_end_and_the_count_with_it() {
+        let frames = ["un s", "c1", "", ".AQEaaaaaaaaaaa"].map(|text| Ok(Bytes::from(text)));
+        let (body, told) = body(frames.into());
+        let text = body.collect().await.unwrap().to_bytes();
+        assert_eq!(
+            &text[..],
+            b"un [Sceau: this text does not open, code length]"
+        );
+        let found = told.lock().unwrap().take();
+        assert_eq!(
+            found,
+            Some(Found {
+                opened: 0,
+                damaged: 1
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_broken_source_never_ends_cleanly() {
+        let fault = Fault::new(&UPSTREAM_TIMEOUT, "gone");
+        let (mut body, told) = body(vec![Ok(Bytes::from("abc s")), Err(fault)]);
+        assert!(body.frame().await.unwrap().is_ok());
+        assert!(body.frame().await.unwrap().is_err());
+        assert!(body.frame().await.is_none());
+        assert!(told.lock().unwrap().is_none());
+    }
+}

@@ -1,0 +1,72 @@
+//! `kind = "http"`.
+
+mod overlap;
+mod rule;
+mod sealing;
+
+use http::HeaderName;
+
+use super::{Identity, LANGUAGES, Particulars, Rest, transport};
+use crate::adapter::http::head::RESERVED;
+use crate::adapter::http::settings::{Settings, UpstreamSettings};
+use crate::config::files::Files;
+use crate::config::lowered::{Kind, Transport};
+use crate::config::section::Section;
+use crate::config::value;
+use crate::policy::Policy;
+
+pub(super) fn read(
+    root: &mut Section<'_, '_>,
+    files: &Files,
+    identity: Option<Identity>,
+) -> Particulars {
+    let language = root.or("language", "\"fr\"", value::one_of(LANGUAGES));
+    let contact_given = root.has("contact");
+    let contact = root.optional("contact", value::string);
+    let headers = root.items("headers", Some("[]"), header);
+    let upstream = upstream(root.table("upstream"), files);
+    let rules = rule::rules(root);
+    let rest = || {
+        let ((transport, max_document), identity) = (upstream?, identity?);
+        if contact_given && contact.is_none() {
+            return None;
+        }
+        Some(Rest {
+            policy: Policy::default(),
+            kind: Kind::Http(Settings {
+                name: identity.name,
+                context: identity.context,
+                upstream: UpstreamSettings {
+                    authority: transport.endpoint.authority.clone(),
+                    tls: transport.endpoint.tls,
+                },
+                language: language?,
+                contact,
+                headers: headers?.into_iter().map(|(_, name)| name).collect(),
+                max_document,
+                rules: rules?,
+            }),
+            transport,
+        })
+    };
+    Particulars {
+        virtual_host: false,
+        rest: rest(),
+    }
+}
+
+fn upstream(mut section: Section<'_, '_>, files: &Files) -> Option<(Transport, usize)> {
+    let transport = transport(&mut section, files);
+    let max_document = section.or("max_document", "\"1 MiB\"", value::small_size);
+    section.finish();
+    Some((transport?, max_document?))
+}
+
+/// A header field that may pass: none that frames a message or that the gateway writes itself.
+fn header(value: &toml::de::DeValue<'_>) -> Result<HeaderName, String> {
+    let text = value::string(value)?.to_ascii_lowercase();
+    if RESERVED.contains(&text.as_str()) {
+        return Err(format!("`{text}` belongs to the gateway"));
+    }
+    HeaderName::try_from(&text).map_err(|_| "expected the name of a header field".into())
+}

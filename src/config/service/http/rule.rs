@@ -1,0 +1,305 @@
+//! `[[rule]]`: one kind of request.
+
+use std::ops::Range;
+
+use http::{HeaderName, Method};
+
+use super::overlap;
+use super::sealing::{Entry, Place, entry};
+use crate::adapter::http::json::{Path, Paths};
+use crate::adapter::http::settings::{Answer, FilePart, RequestBody, Rule, Sealed};
+use crate::adapter::http::template::Template;
+use crate::config::section::Section;
+use crate::config::value;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Body {
+    None,
+    Json,
+    Form,
+    Multipart,
+    Object,
+    Relay,
+}
+
+const BODIES: &[(&str, Body)] = &[
+    ("none", Body::None),
+    ("json", Body::Json),
+    ("form", Body::Form),
+    ("multipart", Body::Multipart),
+    ("object", Body::Object),
+    ("relay", Body::Relay),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Json,
+    Html,
+    Text,
+    Events,
+    Object,
+    None,
+    Relay,
+}
+
+const ANSWERS: &[(&str, Holds)] = &[
+    ("json", Holds::Json),
+    ("html", Holds::Html),
+    ("text", Holds::Text),
+    ("events", Holds::Events),
+    ("object", Holds::Object),
+    ("none", Holds::None),
+    ("relay", Holds::Relay),
+];
+
+pub(super) fn rules(root: &mut Section<'_, '_>) -> Option<Vec<Rule>> {
+    let sections = root.tables("rule");
+    if sections.is_empty() {
+        root.fault("no rule is configured: add [[rule]] for each kind of request; what no rule names is refused");
+        return None;
+    }
+    let mut names: Vec<String> = Vec::new();
+    let read: Vec<Option<(Range<usize>, Rule)>> = sections
+        .into_iter()
+        .map(|section| rule(section, &mut names))
+        .collect();
+    // what is read of them is judged, even where another has a fault
+    overlap::check(root, read.iter().flatten());
+    read.into_iter()
+        .map(|rule| rule.map(|(_, rule)| rule))
+        .collect()
+}
+
+fn rule(mut section: Section<'_, '_>, names: &mut Vec<String>) -> Option<(Range<usize>, Rule)> {
+    let place = section.place("name");
+    let name = section.required("name", value::identifier);
+    if let Some(name) = &name {
+        if names.contains(name) {
+            section.fault_at(&place, format!("there is a rule `{name}` already"));
+        }
+        names.push(name.clone());
+    }
+    let methods = methods(&mut section);
+    let path = section.required("path", |v| Template::parse(&value::string(v)?));
+    let body = section.or("request", "\"none\"", value::one_of(BODIES));
+    let answers_at = section.place("answer");
+    let answers = section.items("answer", None, value::one_of(ANSWERS));
+    let query = section.items("query", Some("[]"), value::string);
+    let parts = parts(&mut section, body);
+    let sizes = sizes(&mut section, answers.as_deref());
+    let answers: Option<Vec<Holds>> =
+        answers.map(|items| items.into_iter().map(|(_, item)| item).collect());
+    let answer = answers.as_deref().and_then(|holds| {
+        check_answer(&section, &answers_at, holds, body)?;
+        answer(holds, sizes?)
+    });
+    let path_at = section.place("path");
+    section.finish();
+    let parts = parts?;
+    let rule = Rule {
+        name: name?,
+        methods: methods?,
+        path: path?,
+        request: parts.request,
+        query: query?.into_iter().map(|(_, name)| name).collect(),
+        sealed_query: parts.query,
+        sealed_headers: parts.headers,
+        answer: answer?,
+    };
+    Some((path_at, rule))
+}
+
+fn methods(section: &mut Section<'_, '_>) -> Option<Vec<Method>> {
+    let at = section.place("methods");
+    let methods = section.items("methods", None, |v| {
+        let text = value::string(v)?;
+        let known = text.bytes().all(|b| b.is_ascii_uppercase());
+        let wrong = || "expected a method such as \"GET\" or \"POST\"".to_owned();
+        match Method::try_from(text.as_str()) {
+            Ok(method) if known && method != Method::CONNECT && method != Method::TRACE => {
+                Ok(method)
+            }
+            _ => Err(wrong()),
+        }
+    })?;
+    if methods.is_empty() {
+        section.fault_at(&at, "`methods`: name at least one");
+        return None;
+    }
+    Some(methods.into_iter().map(|(_, method)| method).collect())
+}
+
+/// What is sealed, sorted by where it stands.
+struct Parts {
+    request: RequestBody,
+    query: Vec<Sealed<String>>,
+    headers: Vec<Sealed<HeaderName>>,
+}
+
+#[derive(Default)]
+struct Sorted {
+    json: Vec<Sealed<Path>>,
+    form: Vec<Sealed<String>>,
+    query: Vec<Sealed<String>>,
+    headers: Vec<Sealed<HeaderName>>,
+    files: Vec<FilePart>,
+}
+
+fn parts(section: &mut Section<'_, '_>, body: Option<Body>) -> Option<Parts> {
+    let clear_at = section.place("clear");
+    let has_clear = section.has("clear");
+    let clear = section.items("clear", Some("[]"), value::string);
+    let keep_type = match body {
+        Some(Body::Object) => section.or("keep_type", "false", value::boolean),
+        _ => Some(false),
+    };
+    let entries: Vec<Option<Entry>> = section.tables("seal").into_iter().map(entry).collect();
+    let entries: Option<Vec<Entry>> = entries.into_iter().collect();
+    let (body, clear, mut sorted) = (body?, clear?, sort(entries?));
+    let fits = match body {
+        Body::Json => sorted.form.is_empty() && sorted.files.is_empty(),
+        Body::Form => sorted.json.is_empty() && sorted.files.is_empty(),
+        Body::Multipart => sorted.json.is_empty(),
+        _ => sorted.json.is_empty() && sorted.form.is_empty() && sorted.files.is_empty(),
+    };
+    let named = matches!(body, Body::Json | Body::Form | Body::Multipart);
+    if !fits || has_clear && !named {
+        section.fault(
+            "`request` says that the body has no such part as [[rule.seal]] or `clear` names",
+        );
+        return None;
+    }
+    let names = clear.iter().map(|(_, name)| name.clone()).collect();
+    let request = match body {
+        Body::None => RequestBody::Nothing,
+        Body::Relay => RequestBody::Relayed,
+        Body::Object => RequestBody::Object {
+            keep_type: keep_type?,
+        },
+        Body::Form => RequestBody::Form {
+            fields: std::mem::take(&mut sorted.form),
+            clear: names,
+        },
+        Body::Multipart => RequestBody::Multipart {
+            fields: std::mem::take(&mut sorted.form),
+            clear: names,
+            files: std::mem::take(&mut sorted.files),
+        },
+        Body::Json => {
+            let fields = std::mem::take(&mut sorted.json);
+            let paths = json_paths(section, &clear_at, &fields, clear)?;
+            RequestBody::Json { fields, paths }
+        }
+    };
+    Some(Parts {
+        request,
+        query: sorted.query,
+        headers: sorted.headers,
+    })
+}
+
+fn sort(entries: Vec<Entry>) -> Sorted {
+    let mut sorted = Sorted::default();
+    for Entry {
+        place,
+        sealing,
+        keep_name,
+    } in entries
+    {
+        match place {
+            Place::Json(place) => sorted.json.push(Sealed { place, sealing }),
+            Place::Form(place) => sorted.form.push(Sealed { place, sealing }),
+            Place::Query(place) => sorted.query.push(Sealed { place, sealing }),
+            Place::Header(place) => sorted.headers.push(Sealed { place, sealing }),
+            Place::File(name) => sorted.files.push(FilePart { name, keep_name }),
+        }
+    }
+    sorted
+}
+
+fn json_paths(
+    section: &Section<'_, '_>,
+    at: &Range<usize>,
+    fields: &[Sealed<Path>],
+    clear: Vec<(Range<usize>, String)>,
+) -> Option<Paths> {
+    let mut paths = Vec::new();
+    for (at, text) in clear {
+        match Path::parse(&text) {
+            Ok(path) => paths.push(path),
+            Err(message) => {
+                section.fault_at(&at, format!("`clear`: {message}"));
+                return None;
+            }
+        }
+    }
+    let paths = Paths::new(fields.iter().map(|field| &field.place), &paths);
+    if paths.is_none() {
+        section.fault_at(at, "the rule's JSON paths have more than 128 steps in all");
+    }
+    paths
+}
+
+fn sizes(
+    section: &mut Section<'_, '_>,
+    answers: Option<&[(Range<usize>, Holds)]>,
+) -> Option<Option<Paths>> {
+    let at = section.place("sizes");
+    let given = section.has("sizes");
+    let sizes = section.items("sizes", Some("[]"), |v| Path::parse(&value::string(v)?))?;
+    if !given {
+        return Some(None);
+    }
+    if !answers?.iter().any(|(_, holds)| *holds == Holds::Json) {
+        section.fault_at(&at, "`sizes` belongs to answers in JSON");
+        return None;
+    }
+    let paths: Vec<Path> = sizes.into_iter().map(|(_, path)| path).collect();
+    let all = Path::parse("$").ok()?;
+    let paths = Paths::new(&paths, &[all]);
+    if paths.is_none() {
+        section.fault_at(&at, "`sizes` has more than 128 steps in all");
+    }
+    paths.map(Some)
+}
+
+/// An answer that relays goes with a request that does; an object or nothing stands alone.
+fn check_answer(
+    section: &Section<'_, '_>,
+    at: &Range<usize>,
+    holds: &[Holds],
+    body: Option<Body>,
+) -> Option<()> {
+    let alone = [Holds::Object, Holds::None, Holds::Relay];
+    let message = if holds.is_empty() {
+        "`answer`: say what the answer may hold, `[\"none\"]` if nothing"
+    } else if holds.len() > 1 && holds.iter().any(|one| alone.contains(one)) {
+        "`answer`: \"object\", \"none\" and \"relay\" stand alone"
+    } else if holds == [Holds::Relay] && !matches!(body?, Body::None | Body::Relay) {
+        "an answer that is relayed goes with `request` = \"none\" or \"relay\""
+    } else if holds != [Holds::Relay] && body? == Body::Relay {
+        "a request that is relayed goes with `answer` = [\"relay\"]"
+    } else if holds == [Holds::Object] && body? != Body::None {
+        "an object is answered to requests without a body"
+    } else {
+        return Some(());
+    };
+    section.fault_at(at, message);
+    None
+}
+
+fn answer(holds: &[Holds], sizes: Option<Paths>) -> Option<Answer> {
+    let has = |one| holds.contains(&one);
+    Some(match holds.first()? {
+        Holds::Relay => Answer::Relayed,
+        Holds::Object => Answer::Object,
+        Holds::None => Answer::Nothing,
+        Holds::Json | Holds::Html | Holds::Text | Holds::Events => Answer::Text {
+            json: has(Holds::Json),
+            html: has(Holds::Html),
+            text: has(Holds::Text),
+            events: has(Holds::Events),
+            sizes,
+        },
+    })
+}

@@ -1,0 +1,445 @@
+//! A TLS stream over rustls's unbuffered interface: rustls does the protocol and the cryptography, this holds the bytes.
+//! Large reads from the socket, records sealed straight into the buffer that is sent, and no buffer at all while a
+//! connection is idle. The usual stream reads its socket 4 KiB at a time and allocates for every record it sends.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncodeTlsData, ReadTraffic, UnbufferedStatus, WriteTraffic,
+};
+use rustls::{ClientConfig, ServerConfig};
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::buffer::Buffer;
+
+/// More than any handshake message that rustls takes, with its records.
+const INCOMING_MAX: usize = 160 * 1024;
+/// Plaintext of a record (RFC 8446 section 5.1).
+const RECORD: usize = 16 * 1024;
+/// What a record adds at most: header, explicit nonce (TLS 1.2), content type, tag.
+const OVERHEAD: usize = 5 + 8 + 1 + 16;
+/// Room that a read from the socket has at least: a record.
+const READ_AT_LEAST: usize = RECORD + OVERHEAD + 256;
+/// Buffers that are together no longer go into one record.
+const JOINED: usize = 8 * 1024;
+
+/// Either end of a TLS connection.
+pub(super) trait Session: Unpin {
+    type Data;
+
+    fn process<'c, 'i>(
+        &'c mut self,
+        incoming: &'i mut [u8],
+    ) -> UnbufferedStatus<'c, 'i, Self::Data>;
+}
+
+impl Session for UnbufferedServerConnection {
+    type Data = ServerConnectionData;
+
+    fn process<'c, 'i>(
+        &'c mut self,
+        incoming: &'i mut [u8],
+    ) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(incoming)
+    }
+}
+
+impl Session for UnbufferedClientConnection {
+    type Data = ClientConnectionData;
+
+    fn process<'c, 'i>(
+        &'c mut self,
+        incoming: &'i mut [u8],
+    ) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(incoming)
+    }
+}
+
+pub(super) type ServerStream = TlsStream<UnbufferedServerConnection>;
+pub(super) type ClientStream = TlsStream<UnbufferedClientConnection>;
+
+/// See the module.
+pub(super) struct TlsStream<S> {
+    tcp: TcpStream,
+    session: S,
+    /// Received and not yet processed.
+    incoming: Buffer,
+    /// Opened and not yet read.
+    plain: BytesMut,
+    outgoing: Buffer,
+    /// The peer said that it will send nothing more.
+    peer_closed: bool,
+    /// The socket ended.
+    ended: bool,
+    closing: bool,
+}
+
+impl Buffer {
+    /// Plaintext that can still be sealed into the buffer.
+    fn seal_room(&self) -> usize {
+        let (room, whole) = (self.room(), RECORD + OVERHEAD);
+        room / whole * RECORD + (room % whole).saturating_sub(OVERHEAD)
+    }
+
+    fn poll_send(&mut self, tcp: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.is_empty() {
+            let sent = ready!(Pin::new(&mut *tcp).poll_write(cx, self.filled()))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn encode<D>(&mut self, mut data: EncodeTlsData<'_, D>) -> io::Result<()> {
+        let mut wanted = RECORD + OVERHEAD;
+        loop {
+            match data.encode(self.space(wanted)) {
+                Ok(n) => {
+                    self.filled_more(n);
+                    return Ok(());
+                }
+                Err(EncodeError::InsufficientSize(more)) if more.required_size > wanted => {
+                    wanted = more.required_size;
+                }
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+    }
+
+    fn seal<D>(&mut self, writer: &mut WriteTraffic<'_, D>, plain: &[u8]) -> io::Result<()> {
+        let records = plain.len().div_ceil(RECORD);
+        let space = self.space(plain.len() + records * OVERHEAD);
+        let sealed = writer.encrypt(plain, space).map_err(io::Error::other)?;
+        self.filled_more(sealed);
+        Ok(())
+    }
+
+    fn close<D>(&mut self, writer: &mut WriteTraffic<'_, D>) -> io::Result<()> {
+        let space = self.space(RECORD + OVERHEAD);
+        let sealed = writer.queue_close_notify(space).map_err(io::Error::other)?;
+        self.filled_more(sealed);
+        Ok(())
+    }
+}
+
+/// What a round of processing came to.
+enum Turn {
+    /// There is plaintext.
+    Plain,
+    /// Sealing is possible; there is nothing more to process.
+    Ready,
+    /// The handshake waits for the peer.
+    Blocked,
+    /// Both sides are closed.
+    Closed,
+}
+
+impl<S: Session> TlsStream<S> {
+    fn new(tcp: TcpStream, session: S) -> Self {
+        Self {
+            tcp,
+            session,
+            incoming: Buffer::default(),
+            plain: BytesMut::new(),
+            outgoing: Buffer::default(),
+            peer_closed: false,
+            ended: false,
+            closing: false,
+        }
+    }
+
+    /// Processes what is there; `act` is called once, when sealing is possible.
+    fn turn(
+        &mut self,
+        sink: &mut Sink<'_, '_>,
+        act: impl FnOnce(&mut Buffer, &mut WriteTraffic<'_, S::Data>) -> io::Result<()>,
+    ) -> io::Result<Turn> {
+        loop {
+            let status = self.session.process(self.incoming.filled());
+            let mut discard = status.discard;
+            let mut turn = None;
+            match status.state {
+                Err(error) => {
+                    self.alert();
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+                }
+                Ok(ConnectionState::ReadTraffic(traffic)) => {
+                    discard += take(traffic, sink, &mut self.plain)?;
+                    turn = Some(Turn::Plain);
+                }
+                Ok(ConnectionState::EncodeTlsData(data)) => self.outgoing.encode(data)?,
+                // what was encoded lies in order before whatever follows
+                Ok(ConnectionState::TransmitTlsData(transmit)) => transmit.done(),
+                Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
+                Ok(ConnectionState::Closed) => turn = Some(Turn::Closed),
+                Ok(ConnectionState::BlockedHandshake) => turn = Some(Turn::Blocked),
+                Ok(ConnectionState::WriteTraffic(mut writer)) => {
+                    act(&mut self.outgoing, &mut writer)?;
+                    self.incoming.advance(discard);
+                    return Ok(Turn::Ready);
+                }
+                Ok(_) => return Err(io::Error::other("early data is not served")),
+            }
+            self.incoming.advance(discard);
+            if let Some(turn) = turn {
+                return Ok(turn);
+            }
+        }
+    }
+
+    /// Encodes the alert that tells the peer what went wrong.
+    fn alert(&mut self) {
+        if let Ok(ConnectionState::EncodeTlsData(data)) = self.session.process(&mut []).state {
+            let _ = self.outgoing.encode(data);
+        }
+    }
+
+    /// Reads from the socket. The buffer is there only while there is something to read.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.incoming.is_empty() && self.tcp.poll_read_ready(cx)?.is_pending() {
+            self.incoming.release();
+            return Poll::Pending;
+        }
+        if self.incoming.len() > INCOMING_MAX {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        let mut space = ReadBuf::new(self.incoming.space(READ_AT_LEAST));
+        ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut space))?;
+        let n = space.filled().len();
+        self.incoming.filled_more(n);
+        self.ended = n == 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Drives the handshake to its end.
+    async fn handshake(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| {
+            loop {
+                let turn = self.turn(&mut Sink(None), |_, _| Ok(()));
+                let sent = self.outgoing.poll_send(&mut self.tcp, cx);
+                let turn = turn?;
+                ready!(sent)?;
+                match turn {
+                    Turn::Ready | Turn::Plain => return Poll::Ready(Ok(())),
+                    Turn::Closed => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                    Turn::Blocked => {}
+                }
+                ready!(self.poll_fill(cx))?;
+                if self.ended {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
+            }
+        })
+        .await
+    }
+
+    /// Seals what fits of `bufs`.
+    fn seal(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        let mut sealed = None;
+        while sealed.is_none() {
+            let turn = self.turn(&mut Sink(None), |outgoing, writer| {
+                sealed = Some(seal_some(outgoing, writer, bufs)?);
+                Ok(())
+            })?;
+            if let Turn::Blocked | Turn::Closed = turn {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+        }
+        Ok(sealed.unwrap_or_default())
+    }
+
+    fn poll_seal(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        if !self.outgoing.is_empty() {
+            ready!(self.outgoing.poll_send(&mut self.tcp, cx))?;
+        }
+        let sealed = self.seal(bufs)?;
+        // what does not fit the socket now is sent before the next write, or by the flush
+        match self.outgoing.poll_send(&mut self.tcp, cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(sealed)),
+        }
+    }
+}
+
+/// Seals what fits; a head and a short body go into one record.
+fn seal_some<D>(
+    outgoing: &mut Buffer,
+    writer: &mut WriteTraffic<'_, D>,
+    bufs: &[io::IoSlice<'_>],
+) -> io::Result<usize> {
+    let total: usize = bufs.iter().map(|buf| buf.len()).sum();
+    if bufs.len() > 1 && total <= JOINED {
+        let mut joined = Vec::with_capacity(total);
+        bufs.iter().for_each(|buf| joined.extend_from_slice(buf));
+        outgoing.seal(writer, &joined)?;
+        return Ok(total);
+    }
+    let mut sealed = 0;
+    for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
+        let n = buf.len().min(outgoing.seal_room());
+        if n > 0 {
+            outgoing.seal(writer, &buf[..n])?;
+            sealed += n;
+        }
+        if n < buf.len() {
+            break;
+        }
+    }
+    Ok(sealed)
+}
+
+/// Where plaintext goes first.
+struct Sink<'s, 'b>(Option<&'s mut ReadBuf<'b>>);
+
+/// Takes the records out; gives how many more bytes are to be discarded.
+fn take<D>(
+    mut traffic: ReadTraffic<'_, '_, D>,
+    sink: &mut Sink<'_, '_>,
+    rest: &mut BytesMut,
+) -> io::Result<usize> {
+    let mut discard = 0;
+    while let Some(record) = traffic.next_record() {
+        let record = record.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        discard += record.discard;
+        let mut payload = record.payload;
+        if let Some(buf) = &mut sink.0
+            && rest.is_empty()
+        {
+            let n = payload.len().min(buf.remaining());
+            buf.put_slice(&payload[..n]);
+            payload = &payload[n..];
+        }
+        rest.extend_from_slice(payload);
+    }
+    Ok(discard)
+}
+
+impl<S: Session> AsyncRead for TlsStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        if !this.plain.is_empty() {
+            let n = this.plain.len().min(buf.remaining());
+            buf.put_slice(&this.plain[..n]);
+            this.plain.advance(n);
+            if this.plain.is_empty() {
+                this.plain = BytesMut::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            let turn = if this.incoming.is_empty() {
+                Turn::Ready
+            } else {
+                this.turn(&mut Sink(Some(buf)), |_, _| Ok(()))?
+            };
+            if !this.outgoing.is_empty()
+                && let Poll::Ready(Err(error)) = this.outgoing.poll_send(&mut this.tcp, cx)
+            {
+                return Poll::Ready(Err(error));
+            }
+            let got = buf.filled().len() > before;
+            match turn {
+                Turn::Plain if buf.remaining() > 0 && this.plain.is_empty() => continue,
+                _ if got => return Poll::Ready(Ok(())),
+                Turn::Closed => return Poll::Ready(Ok(())),
+                _ if this.peer_closed => return Poll::Ready(Ok(())),
+                // without the peer's word that it ended this is a cut
+                _ if this.ended => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                _ => ready!(this.poll_fill(cx))?,
+            }
+        }
+    }
+}
+
+impl<S: Session> AsyncWrite for TlsStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_seal(cx, &[io::IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_seal(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        ready!(this.outgoing.poll_send(&mut this.tcp, cx))?;
+        this.outgoing.release();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        while !this.closing {
+            this.closing = true;
+            if let Turn::Plain = this.turn(&mut Sink(None), Buffer::close)? {
+                this.closing = false;
+            }
+        }
+        ready!(this.outgoing.poll_send(&mut this.tcp, cx))?;
+        Pin::new(&mut this.tcp).poll_shutdown(cx)
+    }
+}
+
+impl ServerStream {
+    /// # Errors
+    /// The handshake failed; the peer was told why.
+    pub async fn accept(config: Arc<ServerConfig>, tcp: TcpStream) -> io::Result<Self> {
+        let session = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
+        let mut stream = Self::new(tcp, session);
+        stream.handshake().await?;
+        Ok(stream)
+    }
+
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.session.alpn_protocol()
+    }
+}
+
+impl ClientStream {
+    /// # Errors
+    /// The handshake failed, or the server is not who it should be.
+    pub async fn connect(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        tcp: TcpStream,
+    ) -> io::Result<Self> {
+        let session = UnbufferedClientConnection::new(config, name).map_err(io::Error::other)?;
+        let mut stream = Self::new(tcp, session);
+        stream.handshake().await?;
+        Ok(stream)
+    }
+}

@@ -1,0 +1,16 @@
+//! The `http` adapter, from service file to provider and back.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod answers;
+mod forms;
+mod gate;
+mod objects;
+mod provider;
+mod requests;
+mod rules;

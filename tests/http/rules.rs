@@ -1,0 +1,92 @@
+//! What a service file may say.
+
+use crate::gate::load;
+
+fn faults(rules: &str) -> String {
+    load(rules).err().unwrap_or_default()
+}
+
+#[test]
+fn rules_that_contradict_themselves_are_faults() {
+    let rule =
+        |rest: &str| format!("[[rule]]\nname = \"r\"\nmethods = [\"POST\"]\npath = \"/a\"\n{rest}");
+    for (rest, expected) in [
+        ("", "needs `answer`"),
+        ("answer = []", "say what the answer may hold"),
+        ("answer = [\"json\", \"relay\"]", "stand alone"),
+        (
+            "answer = [\"json\"]\nrequest = \"relay\"",
+            "goes with `answer`",
+        ),
+        (
+            "answer = [\"relay\"]\nrequest = \"json\"",
+            "goes with `request`",
+        ),
+        (
+            "answer = [\"object\"]\nrequest = \"json\"",
+            "without a body",
+        ),
+        ("answer = [\"json\"]\nclear = [\"$.a\"]", "no such part"),
+        (
+            "answer = [\"html\"]\nsizes = [\"$.a\"]",
+            "belongs to answers in JSON",
+        ),
+        (
+            "answer = [\"json\"]\nrequest = \"json\"\nclear = [\"a\"]",
+            "expected a JSON path",
+        ),
+        (
+            "answer = [\"json\"]\nrequest = \"json\"\n[[rule.seal]]\nform = \"a\"",
+            "no such part",
+        ),
+        ("answer = [\"json\"]\n[[rule.seal]]\nmax = 4", "one only"),
+        (
+            "answer = [\"json\"]\n[[rule.seal]]\nquery = \"a\"\nheader = \"b\"",
+            "one only",
+        ),
+        (
+            "answer = [\"json\"]\n[[rule.seal]]\nheader = \"Content-Length\"",
+            "belongs to the gateway",
+        ),
+        (
+            "answer = [\"json\"]\nrequest = \"json\"\n[[rule.seal]]\njson = \"$.a\"\nindex = \"exact\"",
+            "needs `beside`",
+        ),
+        (
+            "answer = [\"json\"]\n[[rule.seal]]\nquery = \"q\"\nindex = \"exact\"\nfilter = \"a\"\nsends = \"b{}\"",
+            "one `{}`",
+        ),
+        (
+            "answer = [\"json\"]\n[[rule.seal]]\nheader = \"x-a\"\nindex = \"exact\"",
+            "belongs to",
+        ),
+    ] {
+        let faults = faults(&rule(rest));
+        assert!(faults.contains(expected), "{rest}\n{faults}");
+    }
+    assert_eq!(faults(&rule("answer = [\"json\"]")), "");
+    assert!(faults("").contains("no rule is configured"));
+}
+
+fn three(paths: [&str; 3]) -> String {
+    let rules = paths
+        .iter()
+        .enumerate()
+        .filter(|(_, path)| !path.is_empty());
+    rules
+        .map(|(i, path)| format!("[[rule]]\nname = \"r{i}\"\nmethods = [\"GET\"]\npath = \"{path}\"\nanswer = [\"json\"]\n"))
+        .collect()
+}
+
+#[test]
+fn unreachable_and_ambiguous_rules_are_faults() {
+    assert!(faults(&three(["/a/{x}", "/a/b", ""])).contains("never reached: the rule `r0`"));
+    assert!(faults(&three(["/{x}/b", "/a/{y}", ""])).contains("overlaps with the rule `r0`"));
+    assert_eq!(faults(&three(["/a/b", "/a/{x}", "/{r*}"])), "");
+    assert_eq!(faults(&three(["/a/b", "/{x}/b", "/a/{y}"])), "");
+    let twice = three(["/a", "/b", ""]).replace("r1", "r0");
+    assert!(faults(&twice).contains("a rule `r0` already"));
+    // another method is another matter
+    let other = three(["/a/{x}", "/a/b", ""]).replacen("GET", "POST", 1);
+    assert_eq!(faults(&other), "");
+}
