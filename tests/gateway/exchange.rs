@@ -268,7 +268,8 @@ async fn a_chunk_with_a_wrong_signature_never_completes_an_object() {
         if wrong {
             assert_eq!(reply.status, 403, "{}", reply.text());
             assert!(reply.text().contains("SignatureDoesNotMatch"));
-            assert!(!seen.whole && !seen.body.is_empty());
+            // what had come may be gone with the reset
+            assert!(!seen.whole);
         } else {
             assert_eq!(reply.status, 200, "{}", reply.text());
             assert!(seen.whole);
