@@ -281,7 +281,7 @@ async fn a_chunk_with_a_wrong_signature_never_completes_an_object() {
 async fn a_wrong_checksum_never_completes_an_object() {
     let (recorder, site, gateway) = up().await;
     let client = Client::new(&site, &gateway);
-    let content = pattern(200_000);
+    let content = pattern(2 << 20);
     let crc = |content: &[u8]| {
         use base64::Engine as _;
         let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, content) as u32;
@@ -313,7 +313,7 @@ async fn a_wrong_checksum_never_completes_an_object() {
         if wrong {
             assert_eq!(reply.status, 400);
             assert!(reply.text().contains("BadDigest"), "{}", reply.text());
-            assert!(!seen.whole && !seen.body.is_empty());
+            assert!(!seen.whole);
         } else {
             assert_eq!(reply.status, 200, "{}", reply.text());
             assert!(seen.whole);
