@@ -1,10 +1,11 @@
 //! `sceau check`: would `run` start with this configuration?
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::online::{self, Finding};
 use super::outcome::Exit;
 use super::seconds;
 use crate::config::{self, Decision, Fault, Gateway};
@@ -19,6 +20,12 @@ pub struct CheckArgs {
     /// Print every value in force and where it was decided
     #[arg(long)]
     print_effective: bool,
+    /// Also ask every provider: whether it is reached, takes the credential and keeps the time
+    #[arg(long)]
+    online: bool,
+    /// With --online: try in this bucket whether conditional writes are honoured, with an empty object
+    #[arg(long, value_name = "NAME", requires = "online")]
+    bucket: Option<String>,
     /// Answer in JSON
     #[arg(long)]
     json: bool,
@@ -29,12 +36,16 @@ struct Accepted {
     digest: String,
     listeners: usize,
     services: Vec<String>,
+    /// What an operator is to know of the services' limits.
+    limits: Vec<String>,
     decisions: Vec<Decision>,
+    /// What the providers said, where they were asked.
+    findings: Vec<Finding>,
 }
 
-/// Exit code 0 when the configuration is accepted, else 1.
+/// Exit code 0 when the configuration is accepted, 1 when it is not, 6 when a provider would not serve it.
 pub fn check(args: &CheckArgs) -> ExitCode {
-    let outcome = examine(&args.config);
+    let outcome = examine(args);
     if args.json {
         println!("{}", render_json(&outcome, args.print_effective));
     } else {
@@ -49,12 +60,14 @@ pub fn check(args: &CheckArgs) -> ExitCode {
         }
     }
     match outcome {
-        Ok(_) => Exit::Done.into(),
+        Ok(accepted) if accepted.findings.iter().all(|finding| finding.good) => Exit::Done.into(),
+        Ok(_) => Exit::Provider.into(),
         Err(_) => Exit::Failed.into(),
     }
 }
 
-fn examine(path: &Path) -> Result<Accepted, Vec<Fault>> {
+fn examine(args: &CheckArgs) -> Result<Accepted, Vec<Fault>> {
+    let path = args.config.as_path();
     let gateway = config::load(path).map_err(|faults| faults.0)?;
     let Gateway {
         digest,
@@ -79,8 +92,27 @@ fn examine(path: &Path) -> Result<Accepted, Vec<Fault>> {
     Ok(Accepted {
         digest,
         listeners: listeners.len(),
-        services: services.into_iter().map(|service| service.name).collect(),
+        limits: services
+            .iter()
+            .filter_map(|service| Some(format!("{}: {}", service.name, service.kind.limits()?)))
+            .collect(),
+        services: services
+            .iter()
+            .map(|service| service.name.clone())
+            .collect(),
         decisions,
+        findings: if args.online {
+            online::findings(services, args.bucket.as_deref()).map_err(|error| {
+                vec![Fault {
+                    message: error.to_string(),
+                    line: 1,
+                    column: 1,
+                    file: "gateway.toml".to_owned(),
+                }]
+            })?
+        } else {
+            Vec::new()
+        },
     })
 }
 
@@ -107,6 +139,13 @@ fn print(accepted: &Accepted, effective: bool) {
             }
         }
     }
+    for limit in &accepted.limits {
+        println!("{limit}");
+    }
+    for finding in &accepted.findings {
+        let mark = if finding.good { "ok" } else { "FAILED" };
+        println!("{}: {mark}: {}", finding.service, finding.text);
+    }
     println!(
         "accepted: {} listeners, services {}, digest {}",
         accepted.listeners,
@@ -123,6 +162,10 @@ fn render_json(outcome: &Result<Accepted, Vec<Fault>>, effective: bool) -> Value
                 "digest": accepted.digest,
                 "listeners": accepted.listeners,
                 "services": accepted.services,
+                "limits": accepted.limits,
+                "online": accepted.findings.iter().map(|finding| json!({
+                    "service": finding.service, "good": finding.good, "text": finding.text,
+                })).collect::<Vec<_>>(),
             });
             if effective {
                 answer["effective"] = accepted
@@ -149,18 +192,28 @@ fn render_json(outcome: &Result<Accepted, Vec<Fault>>, effective: bool) -> Value
 mod tests {
     use super::*;
 
+    fn args(config: &std::path::Path) -> CheckArgs {
+        CheckArgs {
+            config: config.to_owned(),
+            print_effective: false,
+            online: false,
+            bucket: None,
+            json: false,
+        }
+    }
+
     #[test]
     fn keys_that_do_not_open_are_a_fault_at_their_line() {
         let directory = tempfile::tempdir().unwrap();
         let root = crate::app::init::tests::made(&directory);
-        let accepted = examine(&root).unwrap();
+        let accepted = examine(&args(&root)).unwrap();
         assert_eq!(accepted.services, ["example"]);
         let outcome = render_json(&Ok(accepted), true);
         assert_eq!(outcome["accepted"], true);
         assert!(outcome["effective"].as_array().unwrap().len() > 20);
 
         std::fs::write(root.join("secrets/passphrase"), "another").unwrap();
-        let faults = examine(&root).err().unwrap();
+        let faults = examine(&args(&root)).err().unwrap();
         assert_eq!(faults.len(), 1);
         assert!(
             faults[0].message.contains("key-passphrase-wrong"),

@@ -4,10 +4,12 @@ pub mod check;
 mod custody;
 #[cfg(feature = "demo")]
 pub mod demo;
+mod explain;
 pub mod init;
 pub mod key;
 mod manual;
 pub mod offline;
+mod online;
 mod open;
 mod outcome;
 mod output;
@@ -43,6 +45,7 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Check(check::CheckArgs),
+    Explain(explain::ExplainArgs),
     Init(init::InitArgs),
     Key(key::KeyArgs),
     Seal(seal::SealArgs),
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::demo(args),
         Command::Check(args) => check::check(args),
+        Command::Explain(args) => conclude("explain", args.json, explain::run(args)),
         Command::Init(args) => init::init(args),
         Command::Key(args) => key::key(args),
         Command::Seal(args) => conclude("seal", args.json, seal::run(args)),

@@ -35,6 +35,8 @@ pub enum Act {
     Answer(Option<usize>, String, Then),
     /// The stored object, but only so many bytes of its body.
     Cut(usize, Then),
+    /// The stored object, so many bytes short, and said to be so: framed soundly.
+    Short(usize),
     /// The stored object, one bit flipped there.
     Flip(usize),
 }
@@ -265,6 +267,18 @@ async fn perform<W: Wire>(
             let body = memchr::memmem::find(&answer, b"\r\n\r\n").unwrap() + 4;
             answer.truncate(body + length);
             (answer, then)
+        }
+        Act::Short(by) => {
+            let answer = store(&seen, shared);
+            let body = memchr::memmem::find(&answer, b"\r\n\r\n").unwrap() + 4;
+            let head = String::from_utf8(answer[..body].to_vec()).unwrap();
+            let length = answer.len() - body;
+            let said = head.replace(
+                &format!("Content-Length: {length}"),
+                &format!("Content-Length: {}", length - by),
+            );
+            let short = [said.as_bytes(), &answer[body..answer.len() - by]].concat();
+            (short, Then::Keep)
         }
         Act::Flip(at) => {
             let mut answer = store(&seen, shared);

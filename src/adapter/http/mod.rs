@@ -73,10 +73,15 @@ impl Http {
     ///
     /// # Errors
     /// None does.
-    fn rule(&self, head: &request::Parts) -> Result<(usize, &Rule), Refusal> {
-        let rules = self.settings.rules.iter().enumerate();
-        let mut fits = rules.filter(|(_, rule)| rule.fits(&head.method, head.uri.path()));
-        fits.next().ok_or_else(|| {
+    pub fn rule(&self, head: &request::Parts) -> Result<&Rule, Refusal> {
+        let index = self.fits(head)?;
+        let rule = self.settings.rules.get(index);
+        rule.ok_or_else(|| Refusal::new(&INTERNAL))
+    }
+
+    fn fits(&self, head: &request::Parts) -> Result<usize, Refusal> {
+        let fits = |rule: &Rule| rule.fits(&head.method, head.uri.path());
+        self.settings.rules.iter().position(fits).ok_or_else(|| {
             Refusal::new(&OPERATION_UNKNOWN)
                 .message("No rule of this service names this method and path.")
         })
@@ -111,7 +116,8 @@ impl Http {
 #[async_trait]
 impl Adapter for Http {
     fn classify(&self, head: &request::Parts) -> Result<Operation, Refusal> {
-        let (index, rule) = self.rule(head)?;
+        let index = self.fits(head)?;
+        let rule = self.rule(head)?;
         let (name, class) = if rule.relays() {
             ("Relay", Class::Pass)
         } else if matches!(rule.request, RequestBody::Nothing) {

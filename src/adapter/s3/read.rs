@@ -334,10 +334,10 @@ fn write_head(
         );
     }
     for (key, name) in OVERRULED {
-        if let Some(value) = call.query.get(key) {
-            if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
-                out.insert(name, value);
-            }
+        if let Some(value) = call.query.get(key)
+            && let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
+        {
+            out.insert(name, value);
         }
     }
     out.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
