@@ -100,7 +100,7 @@ def talk(endpoint, request):
     """Raw bytes over TLS; all that comes back until the gateway closes or falls silent."""
     context = ssl.create_default_context(cafile=str(endpoint.ca))
     with socket.create_connection(("127.0.0.1", endpoint.port), 10) as raw, context.wrap_socket(
-        plain, server_hostname="localhost"
+        raw, server_hostname="localhost"
     ) as tls:
         tls.sendall(request)
         tls.settimeout(10)
