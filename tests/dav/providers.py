@@ -30,6 +30,17 @@ class Provider:
     def certificate(self):
         return self.tls / "server.pem", self.tls / "server.key"
 
+    def folder_for(self, name):
+        """A new directory, made over the protocol: rclone does not see at once what is made beside it."""
+        scheme = "http" if self.plain else "https"
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.request(
+                "MKCOL", f"{scheme}://localhost:{self.port}/{name}", auth=(USER, PASSWORD), verify=str(self.ca),
+            )
+        assert answer.status_code == 201, answer.text
+        return name
+
     def stop(self):
         self.server.stop(patience=2)
 
@@ -115,7 +126,7 @@ class Rclone(Provider):
 PROVIDERS = {provider.name: provider for provider in (Apache, WsgiDAV, Rclone)}
 
 # by the host under which clients reach each
-SERVICES = {"localhost": "refuse", "legacy.localhost": "read"}
+SERVICES = {"localhost": "", "legacy.localhost": 'legacy = "read"', "names.localhost": 'names = "sealed"'}
 
 
 class Gate:
@@ -131,14 +142,14 @@ class Gate:
         for old in (home / "services.d").iterdir():
             old.unlink()
         shutil.copy(provider.ca, home / "tls" / "provider-ca.pem")
-        for number, (host, legacy) in enumerate(SERVICES.items()):
+        for number, (host, more) in enumerate(SERVICES.items()):
             (home / "services.d" / f"{number}-{host}.toml").write_text(f"""
 kind = "webdav"
 name = "{host}"
 tenant = "tests-{number}"
 service = "{provider.name}"
 hosts = ["{host}"]
-legacy = "{legacy}"
+{more}
 
 [upstream]
 url = "https://localhost:{provider.port}"

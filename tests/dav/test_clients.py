@@ -34,8 +34,7 @@ def passed(output):
 
 def litmus(provider, port, folder):
     tool = program("litmus", "apt-get install --no-install-recommends litmus")
-    (provider.data / folder).mkdir(mode=0o777)
-    (provider.data / folder).chmod(0o777)
+    provider.folder_for(folder)
     _, output = run(tool, "-k", f"http://localhost:{port}/{folder}/", USER, PASSWORD, folder=provider.folder)
     return passed(output), output
 
@@ -101,10 +100,7 @@ def test_cadaver(provider, gate, plain_provider, through, tree, tmp_path):
     (tmp_path / ".netrc").chmod(0o600)
     source = tree.root / "sizes" / "327681.bin"
     script = f"mkcol d\nput {source} d/a\ncopy d/a d/b\nmove d/b d/c\nget d/c {tmp_path}/back\nls d\ndelete d/a\nquit\n"
-    folder = f"cadaver-{through}"
-    stored = (provider if through else plain_provider).data / folder
-    stored.mkdir()
-    stored.chmod(0o777)
+    folder = (provider if through else plain_provider).folder_for(f"cadaver-{through}")
     with Plain(gate.port, gate.ca) as end:
         port = end.port if through else plain_provider.port
         done = subprocess.run(

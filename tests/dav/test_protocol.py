@@ -1,5 +1,6 @@
 """What a client may rely on, directly and through the gateway; and what the provider then holds."""
 
+import uuid
 import xml.etree.ElementTree as tree
 from urllib.parse import quote, unquote
 
@@ -145,3 +146,23 @@ def test_what_lies_there_unsealed(way, gate):
     assert answer.status_code == 403 and "object-unsealed" in answer.text and "before" not in answer.text
     answer = way.session.get(f"https://legacy.localhost:{gate.port}/{way.folder}/old")
     assert (answer.status_code, answer.content) == (200, b"from before")
+
+
+def test_sealed_names(way, gate, canary):
+    """The provider moves a directory whose name it does not know."""
+    if not way.through_gateway:
+        return
+    root = f"https://names.localhost:{gate.port}/{uuid.uuid4().hex}"
+    ask = lambda method, path, **settings: way.session.request(method, root + path, **settings)
+    data = canary.content(1_000, "names")
+    for path in ("", "/Entwurf ü"):
+        assert ask("MKCOL", path).status_code == 201
+    assert ask("PUT", "/Entwurf ü/geheim.txt", data=data).status_code in (201, 204)
+    target = {"Destination": root + quote("/Ende")}
+    assert ask("MOVE", "/Entwurf ü", headers=target).status_code == 201
+    assert ask("GET", "/Ende/geheim.txt").content == data
+    found = listed(ask("PROPFIND", "/Ende/", headers={"Depth": "1"}))
+    assert {path.rsplit("/", 1)[1]: length for path, length in found.items() if length} == {"geheim.txt": 1_000}
+    names = " ".join(str(path) for path in way.provider.data.rglob("*"))
+    assert not any(name in names for name in ("Entwurf", "geheim", "Ende", root.rsplit("/", 1)[1]))
+    assert ask("PUT", "/" + "n" * 143, data=b"x").status_code == 414
