@@ -91,6 +91,7 @@ fn load(gateway: &str, service: &str) -> Result<Gateway, String> {
 fn s3(service: &Service) -> &Settings {
     match &service.kind {
         Kind::S3(settings) => settings,
+        other => panic!("{other:?}"),
     }
 }
 
