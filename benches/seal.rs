@@ -184,7 +184,7 @@ fn seal_body(plain: &Bytes) -> SealBody {
         object: ObjectId([1; 16]),
         part: 0,
         salt,
-        length: plain.len() as u64,
+        length: Some(plain.len() as u64),
         tail: Tail::Object {
             salt,
             digests: Box::new(Digests::default),

@@ -1,5 +1,12 @@
 //! Configurations: the samples load, each faulty one gives exactly its faults, no mutation loads with an unknown key.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -91,7 +98,7 @@ fn load(gateway: &str, service: &str) -> Result<Gateway, String> {
 fn s3(service: &Service) -> &Settings {
     match &service.kind {
         Kind::S3(settings) => settings,
-        other => panic!("{other:?}"),
+        Kind::WebDav(_) | Kind::Http(_) => panic!("not an S3 service"),
     }
 }
 
@@ -119,6 +126,65 @@ fn the_smallest_configuration_loads_with_its_defaults() {
     assert!(service.transport.pinned.is_none());
 }
 
+const SHARE: &str = r#"
+kind = "webdav"
+name = "share"
+tenant = "interior"
+service = "share"
+hosts = ["s3.example.fr"]
+
+[upstream]
+url = "https://share.example.net"
+"#;
+
+fn share(more: &str) -> Result<sceau::adapter::webdav::settings::Settings, String> {
+    let mut gateway = load(
+        GATEWAY,
+        &SHARE.replace("\n\n[up", &format!("\n{more}\n[up")),
+    )?;
+    match gateway.services.remove(0).kind {
+        Kind::WebDav(settings) => Ok(settings),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_smallest_share_loads_with_its_defaults() {
+    use sceau::adapter::webdav::settings::{Preconditions, UnknownLength};
+    let settings = share("").unwrap();
+    assert_eq!(settings.upstream.authority, "share.example.net");
+    assert!(settings.upstream.tls && settings.names_below.is_none());
+    assert_eq!(settings.preconditions, Preconditions::Gateway);
+    assert_eq!(settings.unknown_length, UnknownLength::Stream);
+    assert!(settings.limits().is_none());
+    let gateway = load(GATEWAY, SHARE).unwrap();
+    assert!(!gateway.services[0].policy.allows("legacy"));
+}
+
+#[test]
+fn a_shares_own_keys() {
+    let sealed = share("names = \"sealed\"\nnames_below = \"/dav/*\"").unwrap();
+    assert_eq!(sealed.names_below.as_deref(), Some("/dav/*"));
+    assert!(sealed.limits().unwrap().contains("142 bytes"));
+    let text = SHARE.replace("hosts", "legacy = \"read\"\nhosts");
+    assert!(
+        load(GATEWAY, &text).unwrap().services[0]
+            .policy
+            .allows("legacy")
+    );
+    for wrong in [
+        "legacy = true",
+        "names = \"hidden\"",
+        "names_below = \"dav\"",
+        "names_below = \"/a//b\"",
+        "etag_md5 = true",
+    ] {
+        assert!(share(wrong).is_err(), "{wrong}");
+    }
+    let text = format!("{SHARE}\n[policy]\nallow = [\"legacy\"]\n");
+    assert!(load(GATEWAY, &text).is_err());
+}
+
 /// The samples of `config/`, with the secrets and certificates that they name.
 #[test]
 fn the_samples_load() {
@@ -144,7 +210,7 @@ fn the_samples_load() {
     }
     let gateway = config::load(&root.path().join("config")).unwrap_or_else(|f| panic!("{f}"));
     let names: Vec<&str> = gateway.services.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, ["outscale", "ovhcloud", "aws", "ceph"]);
+    assert_eq!(names, ["outscale", "ovhcloud", "aws", "ceph", "share"]);
     assert_eq!(
         gateway.services[3].transport.pinned.as_ref().unwrap().len(),
         1
@@ -187,10 +253,16 @@ fn every_key_is_documented() {
         .decisions
         .iter()
         .map(|d| d.key.rsplit('.').next().unwrap());
-    for key in decided.chain(optional) {
+    let share = load(GATEWAY, SHARE).unwrap();
+    let shared = share
+        .decisions
+        .iter()
+        .map(|d| d.key.rsplit('.').next().unwrap());
+    for key in decided.chain(shared).chain(optional) {
         assert!(document.contains(&format!("`{key}`")), "{key}");
     }
-    for group in sceau::adapter::s3::table::GROUPS {
+    let groups = sceau::adapter::s3::table::GROUPS;
+    for group in groups.iter().chain(sceau::adapter::webdav::table::GROUPS) {
         assert!(document.contains(&format!("| `{group}` |")), "{group}");
     }
 }
@@ -266,7 +338,7 @@ fn a_virtual_host_is_served_under_a_wildcard_certificate() {
     let service = SERVICE.replace("hosts", "virtual_host = true\nhosts");
     assert!(s3(&load(&gateway, &service).unwrap().services[0]).virtual_host);
     let plain = gateway.replace("wild", "tls");
-    assert!(load(&plain, &SERVICE).is_ok());
+    assert!(load(&plain, SERVICE).is_ok());
     assert!(load(&plain, &service).is_err());
 }
 

@@ -1,4 +1,11 @@
 //! `sceau demo --once`, as CI and a first-time user run it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 #![cfg(feature = "demo")]
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,12 @@
 //! Keeps the house: imports go downward only, peers do not import each other, the pure layers stay pure.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,12 @@
 //! The cases of `tests/vectors/token-*.json` (`docs/tokens.md` says what their members are).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

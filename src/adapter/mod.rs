@@ -6,6 +6,7 @@
 
 pub mod http;
 mod opening;
+mod page;
 mod range;
 pub mod s3;
 pub mod webdav;

@@ -29,6 +29,8 @@ struct Accepted {
     digest: String,
     listeners: usize,
     services: Vec<String>,
+    /// What an operator is to know of the services' limits.
+    limits: Vec<String>,
     decisions: Vec<Decision>,
 }
 
@@ -79,6 +81,10 @@ fn examine(path: &Path) -> Result<Accepted, Vec<Fault>> {
     Ok(Accepted {
         digest,
         listeners: listeners.len(),
+        limits: services
+            .iter()
+            .filter_map(|service| Some(format!("{}: {}", service.name, service.kind.limits()?)))
+            .collect(),
         services: services.into_iter().map(|service| service.name).collect(),
         decisions,
     })
@@ -107,6 +113,9 @@ fn print(accepted: &Accepted, effective: bool) {
             }
         }
     }
+    for limit in &accepted.limits {
+        println!("{limit}");
+    }
     println!(
         "accepted: {} listeners, services {}, digest {}",
         accepted.listeners,
@@ -123,6 +132,7 @@ fn render_json(outcome: &Result<Accepted, Vec<Fault>>, effective: bool) -> Value
                 "digest": accepted.digest,
                 "listeners": accepted.listeners,
                 "services": accepted.services,
+                "limits": accepted.limits,
             });
             if effective {
                 answer["effective"] = accepted

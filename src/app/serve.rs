@@ -12,19 +12,22 @@ use crate::adapter::http::Http;
 use crate::adapter::s3::S3;
 use crate::adapter::webdav::WebDav;
 use crate::config::{Certificate, Gateway, Kind, Limits, Listener, Service};
-use crate::keyring::{KeyError, Keyring};
+use crate::keyring::{BoundEpochs, KeyError, Keyring};
 use crate::net::{
     Certificates, ClientTls, Edge, EdgeBounds, IssueError, LocalCa, Opened, Pair, Provider,
     ProviderSettings, ServerTls, TlsError,
 };
 use crate::proxy::{Bounds, Duplicate, Proxy, Routes, Site};
 use crate::seal::aead::{SelfTestError, hardware_aes, self_test};
+use crate::seal::name::NameKey;
 use crate::seal::token::Index;
 use crate::seal::{EntropyError, SaltSource};
 use crate::state::{self, Spool, SqliteState, State, StateError, Vault};
 
 /// How often what has expired is removed.
 const SWEEP: Duration = Duration::from_secs(3600);
+/// How often opened epochs are dropped that were kept as long as they may be.
+const FORGET: Duration = Duration::from_secs(30);
 /// How often certificates of the local authority are issued anew.
 const RENEW: Duration = Duration::from_secs(24 * 3600);
 
@@ -67,6 +70,12 @@ struct Kept {
     rows: Arc<SqliteState>,
 }
 
+/// What a site holds that has to be looked after.
+struct Lasting {
+    spool: Arc<Spool>,
+    epochs: Vec<Arc<BoundEpochs>>,
+}
+
 /// A gateway at work.
 pub struct Running {
     proxy: Arc<Proxy>,
@@ -104,12 +113,12 @@ pub async fn start(gateway: Gateway, software_aes: bool) -> Result<Running, Star
     let presented = Presented::new(&services, certificates, local_ca);
     let tls = presented.tls()?;
     let keyring = Arc::new(Keyring::open(keys, seconds)?);
-    let (site, spool) = site(services, &keyring, &kept, &limits)?;
+    let (site, lasting) = site(services, &keyring, &kept, &limits)?;
     let mut seed = [0; 8];
     os_random(&mut seed)?;
     let proxy = Arc::new(Proxy::new(site, u64::from_ne_bytes(seed)));
     let edge = Edge::new(proxy.clone(), tls, edge_bounds(&limits));
-    let upkeep = upkeep(presented, edge.clone(), kept.rows.clone(), spool);
+    let upkeep = upkeep(presented, edge.clone(), kept.rows.clone(), lasting);
     let running = Running {
         proxy,
         edge,
@@ -154,7 +163,7 @@ impl Running {
         let presented = Presented::new(&services, certificates, local_ca);
         let tls = presented.tls()?;
         let keyring = tokio::task::block_in_place(|| Keyring::open(keys, seconds))?;
-        let (site, spool) = site(services, &Arc::new(keyring), &self.state, &limits)?;
+        let (site, lasting) = site(services, &Arc::new(keyring), &self.state, &limits)?;
         let opened = self.open(&listeners).await?;
 
         self.proxy.replace(site);
@@ -170,7 +179,12 @@ impl Running {
             });
             listening.extend(opened);
         }
-        let upkeep = upkeep(presented, self.edge.clone(), self.state.rows.clone(), spool);
+        let upkeep = upkeep(
+            presented,
+            self.edge.clone(),
+            self.state.rows.clone(),
+            lasting,
+        );
         std::mem::replace(&mut *lock(&self.upkeep), upkeep).abort();
         Ok(())
     }
@@ -242,13 +256,15 @@ fn upkeep(
     presented: Presented,
     edge: Arc<Edge>,
     rows: Arc<SqliteState>,
-    spool: Arc<Spool>,
+    Lasting { spool, epochs }: Lasting,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
         let (mut sweep, mut renew) = (tokio::time::interval(SWEEP), tokio::time::interval(RENEW));
+        let mut forget = tokio::time::interval(FORGET);
         renew.tick().await;
         loop {
             tokio::select! {
+                _ = forget.tick() => epochs.iter().for_each(|epochs| epochs.forget(seconds())),
                 _ = sweep.tick() => {
                     if let Err(error) = rows.sweep(seconds()).await {
                         tracing::warn!(%error, code = error.name(), "the state can't be swept");
@@ -271,13 +287,18 @@ fn site(
     keyring: &Arc<Keyring>,
     kept: &Kept,
     limits: &Limits,
-) -> Result<(Site, Arc<Spool>), StartError> {
-    let spool = Arc::new(Spool::open(&kept.settings)?);
+) -> Result<(Site, Lasting), StartError> {
+    let mut lasting = Lasting {
+        spool: Arc::new(Spool::open(&kept.settings)?),
+        epochs: Vec::new(),
+    };
     let mut routes = Routes::default();
     for service in services {
         let hosts = service.hosts.clone();
         let wide = service.kind.serves_below();
-        let served = Arc::new(serve(service, keyring, kept)?);
+        let epochs = keyring.epochs(service.kind.context().clone());
+        lasting.epochs.push(epochs.clone());
+        let served = Arc::new(serve(service, keyring, epochs, kept)?);
         for host in &hosts {
             routes.add(host, wide, &served)?;
         }
@@ -287,12 +308,13 @@ fn site(
         idle: limits.idle_timeout,
         minimum_rate: limits.minimum_rate,
     };
-    Ok((Site::new(routes, bounds), spool))
+    Ok((Site::new(routes, bounds), lasting))
 }
 
 fn serve(
     service: Service,
     keyring: &Arc<Keyring>,
+    epochs: Arc<BoundEpochs>,
     kept: &Kept,
 ) -> Result<crate::proxy::Service, StartError> {
     let context = service.kind.context().clone();
@@ -309,7 +331,6 @@ fn serve(
         connect_timeout: transport.connect_timeout,
         response_timeout: transport.response_timeout,
     }));
-    let epochs = keyring.epochs(context.clone());
     let salts = SaltSource::new(os_random)?;
     let adapter: Arc<dyn Adapter> = match service.kind {
         Kind::S3(settings) => {
@@ -323,7 +344,12 @@ fn serve(
         }
         Kind::WebDav(settings) => {
             let policy = service.policy.clone();
-            Arc::new(WebDav::new(settings, policy, epochs, provider, salts))
+            let names = NameKey::new(&secret, &context);
+            let sessions = Arc::new(Sessions::new(keyring.clone(), context));
+            let vault = Vault::new(kept.rows.clone(), &secret, sessions)?;
+            Arc::new(WebDav::new(
+                settings, policy, names, vault, epochs, provider, salts,
+            ))
         }
         Kind::Http(settings) => {
             let index = Index::new(&secret);

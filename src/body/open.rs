@@ -1,6 +1,7 @@
 //! A sealed answer becomes plaintext as it streams: gathered a segment at a time, opened in place, and released only
 //! when authenticated. What breaks, aborts.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -8,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
 use super::{Chunks, Fault, Sealed};
-use crate::error::{Code, KEY_UNAVAILABLE, OBJECT_DAMAGED};
+use crate::error::{Code, KEY_UNAVAILABLE, OBJECT_DAMAGED, Refusal};
 use crate::seal::layout::{SEGMENT, TAG};
 use crate::seal::object::{Fed, ObjectReader};
 use crate::seal::range::RangeReader;
@@ -44,6 +45,8 @@ pub struct OpenBody {
     input: Bytes,
     buffer: BytesMut,
     reader: Reader,
+    /// Opened before it was asked for.
+    first: Option<Bytes>,
     held: Option<Bytes>,
     unreleased: u64,
     failed: bool,
@@ -68,9 +71,24 @@ impl OpenBody {
             input: Bytes::new(),
             buffer: BytesMut::new(),
             reader,
+            first: None,
             held: None,
             unreleased: length,
             failed: false,
+        }
+    }
+
+    /// Opens the first bytes.
+    ///
+    /// # Errors
+    /// What is wrong with them, while the answer can still say so.
+    pub(super) async fn begin(&mut self) -> Result<(), Refusal> {
+        match poll_fn(|cx| self.step(cx)).await.transpose() {
+            Ok(first) => {
+                self.first = first;
+                Ok(())
+            }
+            Err(fault) => Err(Refusal::new(fault.code).cause(fault)),
         }
     }
 
@@ -137,7 +155,10 @@ impl Body for OpenBody {
         if self.failed {
             return Poll::Ready(None);
         }
-        let step = ready!(self.step(cx));
+        let step = match self.first.take() {
+            Some(first) => Some(Ok(first)),
+            None => ready!(self.step(cx)),
+        };
         match &step {
             Some(Ok(bytes)) => self.unreleased = self.unreleased.saturating_sub(bytes.len() as u64),
             Some(Err(_)) => self.failed = true,

@@ -89,9 +89,13 @@ impl Body for Fronted {
 pub struct Released(Chunks);
 
 impl Released {
-    /// Plaintext, each byte authenticated before it is given out.
-    pub fn opened(body: OpenBody) -> Self {
-        Self(Box::pin(body))
+    /// Plaintext, each byte authenticated before it is given out; the first ones before the answer's head is.
+    ///
+    /// # Errors
+    /// An object that does not open from its start: there is an answer yet to say so in.
+    pub async fn opened(mut body: OpenBody) -> Result<Self, Refusal> {
+        body.begin().await?;
+        Ok(Self(Box::pin(body)))
     }
 
     /// A text of the provider's whose tokens are opened. What stands around them is the provider's word.

@@ -172,7 +172,7 @@ impl SealBody {
             .map_err(internal)?;
         self.buffer.extend_from_slice(&tag);
         if let Tail::Object { salt, digests } = tail {
-            let zeros = seal::layout::zeros_len([entry.length].into_iter())
+            let zeros = seal::layout::zeros_len([entry.length])
                 .ok_or_else(|| Fault::new(&INTERNAL, "the layout does not hold"))?;
             let entries = std::slice::from_ref(&entry);
             let trailer = seal::trailer::seal_trailer(

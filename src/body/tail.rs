@@ -70,6 +70,10 @@ impl Body for SealedTail {
         Poll::Ready(step.map(|bytes| bytes.map(Frame::data)))
     }
 
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
     }

@@ -21,7 +21,7 @@ const REFUSED: &[(&[&str], &str)] = &[
         "keys and certificates are named by their file: `key_file`, `chain_file`, `certificate_file`",
     ),
     (
-        &["legacy_read", "passthrough", "allow_unsealed"],
+        &["legacy", "legacy_read", "passthrough", "allow_unsealed"],
         "not offered: what is not sealed is refused",
     ),
     (

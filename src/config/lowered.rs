@@ -112,6 +112,14 @@ impl Kind {
         }
     }
 
+    /// What an operator is to know of the settings' limits.
+    pub fn limits(&self) -> Option<String> {
+        match self {
+            Self::S3(_) | Self::Http(_) => None,
+            Self::WebDav(settings) => settings.limits(),
+        }
+    }
+
     /// Whether every name below a host is served too.
     pub fn serves_below(&self) -> bool {
         match self {

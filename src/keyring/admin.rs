@@ -342,13 +342,14 @@ pub fn shred(directory: &Path, id: &str, now: u64, in_use: bool) -> Result<(), K
         return Err(KeyError::Unknown(format!("`{id}`")));
     }
     // a record of zeros was overwritten by a run that was interrupted
-    if let Some(record) = Record::decode(&directory::read(&path)?) {
-        if record.not_after > now && !in_use {
-            return Err(KeyError::InUse(format!(
-                "gateways may seal under this record until {}: rotate, wait for a minute, then repeat with --in-use",
-                record.not_after
-            )));
-        }
+    if let Some(record) = Record::decode(&directory::read(&path)?)
+        && record.not_after > now
+        && !in_use
+    {
+        return Err(KeyError::InUse(format!(
+            "gateways may seal under this record until {}: rotate, wait for a minute, then repeat with --in-use",
+            record.not_after
+        )));
     }
     order_rotation(directory, now)?;
     directory::destroy(&path)

@@ -152,10 +152,10 @@ impl BoundEpochs {
 
 impl KeyLookup for BoundEpochs {
     fn epoch(&self, short: EpochShort) -> Result<Arc<EpochKeys>, LookupError> {
-        if let Some(current) = self.current.load().as_ref() {
-            if current.keys.id.short() == short {
-                return Ok(current.keys.clone());
-            }
+        if let Some(current) = self.current.load().as_ref()
+            && current.keys.id.short() == short
+        {
+            return Ok(current.keys.clone());
         }
         let now = (self.keyring.clock)();
         {

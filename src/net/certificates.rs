@@ -172,3 +172,120 @@ fn issue(
     let key = PrivateKeyDer::try_from(der.as_slice()).map_err(|e| IssueError::Key(e.into()))?;
     signing(whole, &key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct File(Vec<CertificateDer<'static>>, SecretBytes);
+
+    impl File {
+        fn new(names: &[&str]) -> Self {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let made = rcgen::generate_simple_self_signed(names).unwrap();
+            let key = made.signing_key.serialize_pem().into_bytes();
+            Self(vec![made.cert.der().clone()], SecretBytes::new(key))
+        }
+
+        /// An authority, which covers no host itself.
+        fn authority() -> Self {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::default();
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+            let der = params.self_signed(&key).unwrap().der().clone();
+            Self(
+                vec![der],
+                SecretBytes::new(key.serialize_pem().into_bytes()),
+            )
+        }
+
+        fn pair(&self) -> Pair<'_> {
+            Pair {
+                chain: &self.0,
+                key_pem: &self.1,
+            }
+        }
+
+        /// Whether this file's certificate is the one that is shown.
+        fn shown(&self, certificates: &Certificates, name: &str) -> bool {
+            let found = certificates.find(name);
+            found.is_some_and(|found| found.cert[0] == self.0[0])
+        }
+    }
+
+    #[test]
+    fn a_certificate_covers_what_it_names_and_one_level_of_a_wildcard() {
+        let file = File::new(&["s3.example.fr", "*.s3.example.fr", "192.0.2.1"]);
+        let file = certified(&file.pair()).unwrap();
+        for host in [
+            "s3.example.fr",
+            "S3.EXAMPLE.FR",
+            "a.s3.example.fr",
+            "192.0.2.1",
+        ] {
+            assert!(covers(&file, host), "{host}");
+        }
+        for host in [
+            "example.fr",
+            "a.b.s3.example.fr",
+            "xs3.example.fr",
+            "192.0.2.2",
+            "",
+            "a b",
+        ] {
+            assert!(!covers(&file, host), "{host}");
+        }
+    }
+
+    #[test]
+    fn each_name_is_shown_its_own_and_an_unknown_one_none() {
+        let (a, b) = (File::new(&["a.fr", "*.a.fr"]), File::new(&["b.fr"]));
+        let files = [a.pair(), b.pair()];
+        let hosts = [("a.fr", true), ("b.fr", false)];
+        let certificates = Certificates::new(hosts, &files, None).unwrap();
+        for name in ["a.fr", "A.FR", "bucket.a.fr"] {
+            assert!(a.shown(&certificates, name), "{name}");
+        }
+        assert!(b.shown(&certificates, "b.fr"));
+        for name in ["x.b.fr", "c.fr", "fr", "", "xa.fr", "192.0.2.1"] {
+            assert!(certificates.find(name).is_none(), "{name}");
+        }
+        assert_eq!(certificates.first.unwrap().cert[0], a.0[0]);
+    }
+
+    #[test]
+    fn a_host_without_a_certificate_is_no_configuration() {
+        let file = File::new(&["a.fr"]);
+        let uncovered = |hosts: &[(&str, bool)]| {
+            let made = Certificates::new(hosts.iter().copied(), &[file.pair()], None);
+            matches!(made, Err(IssueError::Uncovered(_)))
+        };
+        assert!(!uncovered(&[("a.fr", false)]));
+        assert!(uncovered(&[("b.fr", false)]));
+        // the names below it are not covered
+        assert!(uncovered(&[("a.fr", true)]));
+    }
+
+    #[test]
+    fn the_authority_issues_what_no_file_covers() {
+        let (file, ca) = (File::new(&["a.fr"]), File::authority());
+        let hosts = [("a.fr", false), ("b.fr", true), ("192.0.2.1", false)];
+        let ca_pair = LocalCa(ca.pair());
+        let certificates = Certificates::new(hosts, &[file.pair()], Some(&ca_pair)).unwrap();
+        assert!(file.shown(&certificates, "a.fr"));
+        for name in ["b.fr", "bucket.b.fr", "192.0.2.1"] {
+            let issued = certificates.find(name).unwrap();
+            assert!(covers(&issued, name), "{name}");
+            assert!(!covers(&issued, "a.fr"));
+            assert_eq!(issued.cert[1], ca.0[0], "the chain leads to the authority");
+        }
+        assert!(certificates.find("c.fr").is_none());
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_refused() {
+        let file = File(File::new(&["a.fr"]).0, SecretBytes::new(b"no key".to_vec()));
+        let made = Certificates::new([("a.fr", false)], &[file.pair()], None);
+        assert!(matches!(made, Err(IssueError::Key(_))));
+    }
+}

@@ -395,6 +395,28 @@ mod tests {
         assert!(matches!(watch.fault(1), Some(HeadFault::Malformed(_))));
     }
 
+    /// What lies unread in the kernel when a socket is closed makes it send a reset, which overtakes the answer.
+    #[tokio::test(start_paused = true)]
+    async fn what_follows_a_refused_head_is_read_within_bounds_before_the_connection_closes() {
+        for (bytes, whole) in [(100_000, true), (10 << 20, false)] {
+            let (mut near, far) = duplex(4096);
+            let (mut guarded, _) = guarded(far);
+            near.write_all(b"GET / HTTP/1.1\n").await.unwrap();
+            assert_eq!(read(&mut guarded, REPLACEMENT.len()).await, REPLACEMENT);
+            let close = async {
+                guarded.shutdown().await.unwrap();
+                drop(guarded);
+            };
+            let write = async {
+                let written = near.write_all(&vec![b'a'; bytes]).await;
+                drop(near);
+                written
+            };
+            let ((), written) = tokio::join!(close, write);
+            assert_eq!(written.is_ok(), whole, "{bytes}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_head_that_does_not_end_is_given_up_and_a_silent_connection_closed() {
         let (mut near, far) = duplex(4096);

@@ -2,7 +2,6 @@
 //! the thread that seals, so that no byte changes hands between tasks.
 
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,11 +14,9 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use super::tls_stream::ClientStream;
+use super::wire::Wire;
 use crate::body::{Cleared, Fault, Outbound};
 use crate::proxy::Pace;
 
@@ -29,122 +26,6 @@ const BODY_BUFFER: usize = 256 * 1024;
 const KEPT: usize = 256;
 /// An idle connection is not reused after this: providers close theirs later, so that a request rarely meets a close.
 const KEPT_TIME: Duration = Duration::from_secs(15);
-
-enum Stream {
-    Tls(Box<ClientStream>),
-    /// Loopback only.
-    Plain(TcpStream),
-}
-
-/// The bytes below HTTP. A provider that refuses an upload answers and closes at once; what it answered is still to be
-/// read when writing fails. So a write that fails waits, and reading says how the connection ended.
-pub(super) struct Wire {
-    stream: Stream,
-    unwritable: bool,
-}
-
-impl Wire {
-    pub fn tls(stream: ClientStream) -> Self {
-        Self::new(Stream::Tls(Box::new(stream)))
-    }
-
-    pub fn plain(stream: TcpStream) -> Self {
-        Self::new(Stream::Plain(stream))
-    }
-
-    fn new(stream: Stream) -> Self {
-        Self {
-            stream,
-            unwritable: false,
-        }
-    }
-
-    fn wrote<T>(&mut self, wrote: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        match wrote {
-            Poll::Ready(Err(_)) => {
-                self.unwritable = true;
-                Poll::Pending
-            }
-            wrote => wrote,
-        }
-    }
-}
-
-macro_rules! on_wire {
-    ($wire:expr, $stream:ident => $call:expr) => {
-        match $wire {
-            Stream::Tls($stream) => {
-                let $stream = Pin::new($stream.as_mut());
-                $call
-            }
-            Stream::Plain($stream) => {
-                let $stream = Pin::new($stream);
-                $call
-            }
-        }
-    };
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = on_wire!(&mut self.stream, stream => stream.poll_read(cx, buf));
-        if read.is_pending() && self.unwritable {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if self.unwritable {
-            return Poll::Pending;
-        }
-        let wrote = on_wire!(&mut self.stream, stream => stream.poll_write(cx, buf));
-        self.wrote(wrote)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if self.unwritable {
-            return Poll::Pending;
-        }
-        let wrote = on_wire!(&mut self.stream, stream => stream.poll_write_vectored(cx, bufs));
-        self.wrote(wrote)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Tls(stream) => stream.is_write_vectored(),
-            Stream::Plain(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.unwritable {
-            return Poll::Pending;
-        }
-        let flushed = on_wire!(&mut self.stream, stream => stream.poll_flush(cx));
-        self.wrote(flushed)
-    }
-
-    /// Says no farewell: there are stores that take TLS's `close_notify`, or the end of a connection, in the middle of a
-    /// body for the body's end, and keep what came so far as the object. What ends early is reset instead.
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
 
 /// How a request's body fares, for whoever waits for the answer.
 #[derive(Default)]
@@ -197,7 +78,9 @@ impl Body for Sending {
             self.progress.taken.fetch_add(1, Ordering::Relaxed);
         }
         self.progress.starved.store(starved, Ordering::Relaxed);
-        if matches!(polled, Poll::Ready(None)) || self.body.is_end_stream() {
+        // nobody asks for more once the declared length is out
+        let whole = self.body.is_end_stream() || self.body.size_hint().exact() == Some(0);
+        if whole || matches!(polled, Poll::Ready(None)) {
             self.progress.ended.store(true, Ordering::Relaxed);
         }
         polled

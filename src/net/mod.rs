@@ -10,6 +10,7 @@ mod listener;
 mod tls;
 mod tls_stream;
 mod upstream;
+mod wire;
 
 pub use self::certificates::{Certificates, IssueError, LocalCa, Pair};
 pub use self::listener::{Edge, EdgeBounds, Opened};

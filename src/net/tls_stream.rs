@@ -218,7 +218,7 @@ impl<S: Session> TlsStream<S> {
         let n = space.filled().len();
         self.incoming.filled_more(n);
         self.ended = n == 0;
-        return Poll::Ready(Ok(()));
+        Poll::Ready(Ok(()))
     }
 
     /// Drives the handshake to its end.

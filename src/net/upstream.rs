@@ -15,9 +15,10 @@ use http_body::{Body, Frame, SizeHint};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 
-use super::link::{Idle, Link, LinkError, ReceiveError, Receiving, Sending, Wire};
+use super::link::{Idle, Link, LinkError, ReceiveError, Receiving, Sending};
 use super::tls::ClientTls;
 use super::tls_stream::ClientStream;
+use super::wire::Wire;
 use crate::body::{Cleared, Fault, Outbound, Sealed, Upstream};
 use crate::error::{
     Code, Refusal, UPSTREAM_INVALID, UPSTREAM_OUTCOME_UNKNOWN, UPSTREAM_TIMEOUT,
@@ -124,7 +125,9 @@ impl Upstream for Provider {
             request = match (error, &again) {
                 (LinkError::Unsent(request), _) if !fresh => *request,
                 // a kept connection that the provider closed as the request went out: reading again does no harm
-                (LinkError::Broken(error), Some(head)) if !fresh && !error.is_user() => {
+                (LinkError::Broken(error), Some(head))
+                    if !fresh && !error.is_user() && !error.is_parse() =>
+                {
                     Request::from_parts(head.clone(), Sending::new(Cleared::empty()).0)
                 }
                 (LinkError::Unsent(_), _) => return Err(Refusal::new(&UPSTREAM_UNREACHABLE)),

@@ -27,7 +27,7 @@ pub use self::routes::{Duplicate, Routes, Service};
 
 use self::arrival::Arrival;
 use self::asked::Asked;
-use crate::adapter::Exchange;
+use crate::adapter::{Exchange, Principal};
 use crate::body::{Plain, Released};
 use crate::error::{DRAINING, HOST_UNKNOWN, OVERLOADED, Refusal};
 use crate::telemetry::RequestId;
@@ -156,9 +156,15 @@ async fn perform(
     let subject = adapter.verify(&operation, &head, exchange.now)?;
     asked.principal = Some(subject.principal.clone());
     let verdict = service.policy.decide(operation.class);
-    adapter
+    let answered = adapter
         .perform(&exchange, verdict, operation, subject, head, body)
-        .await
+        .await;
+    if let Ok(response) = &answered
+        && let Some(Principal(name)) = response.extensions().get()
+    {
+        asked.principal = Some(name.clone());
+    }
+    answered
 }
 
 /// Ids that do not repeat in a run and tell nothing of the number of requests.

@@ -25,6 +25,14 @@ pub fn run_len(plain: u64) -> Option<u64> {
     (segments <= MAX_SEGMENTS).then(|| HEADER as u64 + plain + TAG as u64 * segments)
 }
 
+/// The plaintext length of a run of so many sealed bytes, where a run can have as many.
+pub fn run_plain_len(sealed: u64) -> Option<u64> {
+    let segments = sealed.checked_sub(HEADER as u64)?;
+    let step = (SEGMENT + TAG) as u64;
+    let plain = segments / step * SEGMENT as u64 + (segments % step).checked_sub(TAG as u64)?;
+    (run_len(plain) == Some(sealed)).then_some(plain)
+}
+
 /// G(P): sealed length of an object. `None`: overflow.
 pub fn sealed_len(plain: u64) -> Option<u64> {
     let tags = (plain / SEGMENT as u64)
@@ -77,6 +85,16 @@ mod tests {
     fn an_empty_object_is_528_bytes() {
         assert_eq!(sealed_len(0), Some(528));
         assert_eq!(zeros_len([0]), Some(0));
+    }
+
+    #[test]
+    fn a_runs_inverse_is_exact() {
+        for plain in [0, 1, 65_535, 65_536, 65_537, 327_680, 10_485_760] {
+            assert_eq!(run_plain_len(run_len(plain).unwrap()), Some(plain));
+        }
+        for none in [0, 127, 143, 128 + 65_552 + 15] {
+            assert_eq!(run_plain_len(none), None);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod blob;
 mod entropy;
 mod keys;
 pub mod layout;
+pub mod name;
 pub mod object;
 pub mod range;
 pub mod run;

@@ -253,14 +253,14 @@ fn an_interrupted_open_or_seal_leaves_nothing_under_the_final_name() {
     let plain = content(24 << 20);
     sandbox.seal("a.sealed", &plain);
     fs::write(sandbox.path("plain"), &plain).unwrap();
-    let open = format!("open a.sealed --out out/a --keys keys --passphrase-file ministry.pass");
+    let open = "open a.sealed --out out/a --keys keys --passphrase-file ministry.pass";
     let seal =
         "seal plain --out out/s --keys keys --passphrase-file ministry.pass --tenant t --service s";
     fs::create_dir(sandbox.path("out")).unwrap();
     let mut kills = 0;
     for step in 0..12u64 {
         let delay = Duration::from_millis(step * 2);
-        for (line, name) in [(open.as_str(), "out/a"), (seal, "out/s")] {
+        for (line, name) in [(open, "out/a"), (seal, "out/s")] {
             kills += u64::from(killed(&sandbox, line, Some(&sandbox.path("out")), delay));
             if let Ok(bytes) = fs::read(sandbox.path(name)) {
                 let verify = "open out/s --verify --keys keys --passphrase-file ministry.pass";

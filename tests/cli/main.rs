@@ -1,5 +1,12 @@
 //! The binary as an operator uses it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod commands;
 mod interrupted;
 mod keys;

@@ -42,6 +42,7 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("store", metafunc.config.getoption("store") or [*STORES], indirect=True, scope="session")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """What is marked `last` comes after the others; pytest then groups by store."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)

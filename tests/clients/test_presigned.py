@@ -1,5 +1,7 @@
 """Requests that carry their authority in the address, or in the fields of a form."""
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 import urllib3
 
@@ -37,11 +39,11 @@ def test_put_get_and_head(through, bucket):
 
 
 def test_metadata_in_the_address_is_sealed(through, bucket):
-    """SDKs move such fields from the head into the query."""
+    """SDKs move such fields from the head into the query; what stays signed in the head must come in the head."""
     canary = through.canary.text.decode()
-    url = address(through, "put_object", Bucket=bucket, Key="a", Metadata={"secret": canary}, ContentType="text/x-test")
-    head = {"Content-Type": "text/x-test", **({} if "x-amz-meta-secret" in url.partition("Signature")[0].lower().partition(
-        "signedheaders")[0] else {"x-amz-meta-secret": canary})}
+    url = address(through, "put_object", Bucket=bucket, Key="a", Metadata={"secret": canary})
+    signed = parse_qs(urlsplit(url).query)["X-Amz-SignedHeaders"][0].split(";")
+    head = {"x-amz-meta-secret": canary} if "x-amz-meta-secret" in signed else {}
     assert fetch(through, "PUT", url, head, b"body").status == 200
     assert through.client.head_object(Bucket=bucket, Key="a")["Metadata"] == {"secret": canary}
     through.assert_sealed(bucket)
@@ -102,8 +104,7 @@ def test_a_form_that_breaks_its_policy_stores_nothing(through, bucket):
     assert form(through, post, b"fits", extra={"x-amz-signature": "0" * 64}).status == 403
     assert form(through, post, b"fits", drop=("policy",)).status in (400, 403)
     assert through.client.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
-    with wire.clock(-7_200):
-        old = through.client.generate_presigned_post(bucket, "a", ExpiresIn=60)
+    old = through.client.generate_presigned_post(bucket, "a", ExpiresIn=-60)
     assert form(through, old, b"fits").status == 403
     assert through.client.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
     assert form(through, post, b"fits").status == 201

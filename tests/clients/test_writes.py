@@ -5,6 +5,7 @@ import hashlib
 
 import pytest
 
+import wire
 from compare import code_of, compare, deviates, outcome, status_of
 from material import NAMES, longest
 
@@ -193,8 +194,6 @@ def test_a_quiet_deletion_of_many(direct, through):
 
 
 def test_a_deletion_without_a_digest_is_refused(through, bucket):
-    import wire
-
     put(through, bucket)
     body = b"<Delete><Object><Key>a</Key></Object></Delete>"
     answer = wire.send(through.endpoint, "POST", f"/{bucket}?delete=", {"Content-Type": "application/xml"}, body)
@@ -205,16 +204,25 @@ def test_a_deletion_without_a_digest_is_refused(through, bucket):
     assert read(through, bucket) == b"body"
 
 
-def test_directory_markers(through, bucket):
+def test_directory_markers(direct, through, bucket):
     """boto3 frames the empty body, which both stores refuse by themselves; the gateway takes the framing off."""
     put(through, bucket, "folder/", b"")
     put(through, bucket, "folder/file", b"inside")
-    assert through.client.head_object(Bucket=bucket, Key="folder/")["ContentLength"] == 0
-    assert read(through, bucket, "folder/") == b""
     listed = through.client.list_objects_v2(Bucket=bucket, Prefix="folder/")["Contents"]
     assert {entry["Key"]: entry["Size"] for entry in listed}["folder/file"] == 6
-    copy(through, bucket, "folder/", "elsewhere/")
-    assert read(through, bucket, "elsewhere/") == b""
+    alone = direct.bucket()
+    marker = wire.send(direct.endpoint, "PUT", f"/{alone}/folder/", {"x-amz-meta-colour": "blue"})
+    assert marker.status == 200
+    if not direct.client.head_object(Bucket=alone, Key="folder/")["Metadata"]:
+        deviates(direct.store, "keeps no metadata of directory markers, so that they can't be told from planted ones")
+        assert status_of(through.client.head_object, Bucket=bucket, Key="folder/") >= 500
+        return
+    assert through.client.head_object(Bucket=bucket, Key="folder/")["ContentLength"] == 0
+    assert read(through, bucket, "folder/") == b""
+    found = outcome(lambda: bool(copy(through, bucket, "folder/", "elsewhere/")) and read(through, bucket, "elsewhere/"))
+    if found != b"":
+        assert found == outcome(lambda: bool(copy(direct, alone, "folder/", "elsewhere/")))
+        deviates(direct.store, f"does not copy directory markers: {found}")
 
 
 def test_keys_are_what_they_are(direct, through):

@@ -6,6 +6,7 @@ import hashlib
 from urllib.parse import urlsplit
 
 import botocore.auth
+import botocore.crt.auth
 import urllib3
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -23,11 +24,14 @@ def clock(seconds):
     def shifted(*arguments, **settings):
         return real(*arguments, **settings) + datetime.timedelta(seconds=seconds)
 
-    botocore.auth.get_current_datetime = shifted
+    # with awscrt installed botocore signs by that
+    for signing in (botocore.auth, botocore.crt.auth):
+        signing.get_current_datetime = shifted
     try:
         yield
     finally:
-        botocore.auth.get_current_datetime = real
+        for signing in (botocore.auth, botocore.crt.auth):
+            signing.get_current_datetime = real
 
 
 def pool(endpoint):

@@ -77,9 +77,7 @@ impl Frames {
             field(&mut block, name, value);
         }
         for (name, value) in &head.headers {
-            if name != "host" {
-                field(&mut block, name.as_str(), value.to_str().unwrap());
-            }
+            field(&mut block, name.as_str(), value.to_str().unwrap());
         }
         let mut pieces = block.chunks(FRAME).peekable();
         let (mut kind, mut flags) = (HEADERS, u8::from(end) * END_STREAM);

@@ -1,11 +1,13 @@
 //! HTTP/2: whole objects, and the floods and stalls that it makes possible.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 
 use crate::client::{Client, UNSIGNED, full, request};
 use crate::frames::Frames;
-use crate::recorder::Recorder;
+use crate::recorder::{Act, Recorder, Then};
 use crate::site::{Gateway, Site};
 use crate::{pattern, until, within};
 
@@ -94,6 +96,9 @@ async fn a_client_that_resets_what_it_opens_loses_its_connection() {
     let head = client.signed("GET", "/bbb/k", &[], UNSIGNED);
     // as fast as possible, and so slowly that each has begun
     for slowly in [false, true] {
+        if slowly {
+            recorder.next((0..200).map(|_| Act::Answer(None, String::new(), Then::Stall)));
+        }
         let mut frames = Frames::connect(&client).await;
         let flood = async {
             let mut stream = 1;
@@ -103,11 +108,8 @@ async fn a_client_that_resets_what_it_opens_loses_its_connection() {
                     break;
                 }
                 if slowly {
-                    let begun = tokio::time::timeout(
-                        std::time::Duration::from_millis(50),
-                        until("the request has begun", || recorder.seen().len() > before),
-                    );
-                    let _ = begun.await;
+                    let begun = until("it has begun", || recorder.seen().len() > before);
+                    let _ = tokio::time::timeout(Duration::from_secs(1), begun).await;
                 }
                 if !frames.reset(stream).await {
                     break;
@@ -122,6 +124,7 @@ async fn a_client_that_resets_what_it_opens_loses_its_connection() {
         assert!(end.gone);
     }
     // others are served
+    recorder.forget_acts();
     client.store("/bbb/k", b"content").await;
 }
 
@@ -136,7 +139,7 @@ async fn a_stream_whose_client_takes_nothing_is_given_up() {
     // the connection is anything but idle
     let pings = async {
         while frames.ping().await {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     within("the gateway to close", pings).await;

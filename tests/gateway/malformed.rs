@@ -1,6 +1,7 @@
 //! What two parties could read differently is answered with an error and the connection closed; nothing of it goes on.
 
-use crate::client::{Client, One};
+use crate::client::{Client, One, UNSIGNED};
+use crate::frames::Frames;
 use crate::recorder::Recorder;
 use crate::site::{Gateway, Site};
 
@@ -148,6 +149,35 @@ async fn malformed_heads_are_refused_and_the_connection_closed() {
         refused(&mut one, name).await;
         assert_eq!(recorder.seen().len(), before + 1, "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http2_heads_pass_the_same_gate() {
+    let (recorder, site, gateway) = up().await;
+    let client = Client::new(&site, &gateway);
+    for (method, name, value) in [
+        ("GET", "host", "elsewhere"),
+        ("GET", "content-length", "0, 0"),
+        ("GET", "transfer-encoding", "chunked"),
+        ("GET", "connection", "close"),
+        ("GET", "upgrade", "websocket"),
+        ("GET", "expect", "miracles"),
+        ("TRACE", "x-a", "b"),
+        ("CONNECT", "x-a", "b"),
+    ] {
+        let mut head = client.signed(method, "/bbb/k", &[], UNSIGNED);
+        head.headers.remove("host");
+        head.headers.insert(name, value.parse().unwrap());
+        let mut frames = Frames::connect(&client).await;
+        frames.headers(1, &head, true).await;
+        let end = frames.end_of(1).await;
+        let refused = end.status.is_some_and(|status| status >= 400);
+        assert!(
+            refused || end.reset.is_some() || end.gone,
+            "{name}: {end:?}"
+        );
+    }
+    assert_eq!(recorder.seen().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

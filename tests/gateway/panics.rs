@@ -77,21 +77,21 @@ impl Adapter for Defect {
                 let Verdict::Relay(permit) = verdict else {
                     panic!("the verdict of a plain operation");
                 };
-                let body = Cleared::relayed(Plain::new(Box::pin(Panicking(3))), &permit);
+                let body = Cleared::relayed(Plain::new(Box::pin(Panicking(20))), &permit);
                 let request = Request::put("/bbb/k")
                     .header("host", "provider")
-                    .header(CONTENT_LENGTH, 160_000)
+                    .header(CONTENT_LENGTH, 1_000_000)
                     .body(body)
                     .unwrap();
                 self.0.send(request).await?;
                 unreachable!("the body panics");
             }
-            "/chunked" => Ok(Response::new(Released::written(Box::pin(Panicking(3))))),
+            "/chunked" => Ok(Response::new(Released::written(Box::pin(Panicking(20))))),
             "/declared" => {
-                let mut response = Response::new(Released::written(Box::pin(Panicking(3))));
+                let mut response = Response::new(Released::written(Box::pin(Panicking(20))));
                 response
                     .headers_mut()
-                    .insert(CONTENT_LENGTH, 160_000.into());
+                    .insert(CONTENT_LENGTH, 1_000_000.into());
                 Ok(response)
             }
             _ => panic!("a defect"),
@@ -174,7 +174,7 @@ async fn a_panic_never_ends_a_body_cleanly() {
                 more = read.is_ok_and(|n| n > 0);
             }
             assert!(!got.ends_with(b"0\r\n\r\n"), "{path}");
-            assert!(got.len() < 160_000, "{path}");
+            assert!(got.len() < 1_000_000, "{path}");
             let mut two = Frames::with_window(&client, 1 << 20).await;
             let (head, ()) = Request::get(format!("https://localhost{path}"))
                 .body(())

@@ -135,6 +135,22 @@ async fn a_provider_that_does_not_answer_is_given_up() {
     one.closed("").await;
 }
 
+/// Whoever waits for the client does not do nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_client_is_not_the_providers_fault() {
+    let (recorder, site, gateway) = up("response_timeout = \"500ms\"").await;
+    let client = Client::new(&site, &gateway);
+    let content = pattern(300_000);
+    let mut one = client.one().await;
+    one.send(client.put("/bbb/k", content.len())).await;
+    for piece in content.chunks(100_000) {
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        one.send(piece).await;
+    }
+    assert_eq!(one.reply().await.status, 200);
+    assert!(recorder.over(0).await.whole);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_not_there_is_unreachable() {
     let site = Site::new(&format!("http://{}", free_address()));

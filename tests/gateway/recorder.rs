@@ -124,6 +124,11 @@ impl Recorder {
         self.shared.acts.lock().unwrap().extend(acts);
     }
 
+    /// A store again at once.
+    pub fn forget_acts(&self) {
+        self.shared.acts.lock().unwrap().clear();
+    }
+
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
     }

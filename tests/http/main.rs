@@ -1,5 +1,12 @@
 //! The `http` adapter, from service file to provider and back.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod answers;
 mod forms;
 mod gate;

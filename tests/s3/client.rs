@@ -224,6 +224,8 @@ impl Gateway {
         match outcome {
             Ok(response) => Answer::of(response).await,
             Err(refusal) => {
+                // as the proxy logs it
+                tracing::info!(code = refusal.code.name, %refusal, cause = ?refusal.cause);
                 let asked = RefusedRequest {
                     request_id: RequestId(7),
                     method: &method,
@@ -399,6 +401,11 @@ impl Ask<'_> {
             headers.entry("content-length").or_insert(length);
         }
         request.into_parts().0
+    }
+
+    /// Head and body, unsigned.
+    pub fn raw(&self) -> (Parts, Bytes) {
+        (self.unsigned(), self.body.clone())
     }
 
     fn chunks(&self) -> Chunks {

@@ -73,6 +73,12 @@ async fn ranges_of_many_runs_cost_one_request_once_the_trailer_is_known() {
         .ok();
     let whole = parts.concat();
     let n = whole.len();
+    // cold, in a process that has read nothing yet: a guess that ends where runs meet must not do
+    let spanning = gateway.twin();
+    let got = spanning
+        .get("/bucket/k")
+        .header("range", "bytes=65536-5242900");
+    assert!(got.send().await.ok().body == whole[65_536..5_242_901]);
     for (range, expected) in [
         ("bytes=0-0", 0..1),
         ("bytes=5242884-5242886", 5_242_884..5_242_887),
@@ -102,7 +108,7 @@ async fn an_attempt_repeated_with_another_length_settles_itself() {
         assert_ne!(old, new);
         let list = gateway.get(&format!("/bucket/k?uploadId={id}"));
         let list = list.send().await.ok();
-        assert_eq!(list.elements("ETag"), [new.clone()]);
+        assert_eq!(list.elements("ETag"), std::slice::from_ref(&new));
         assert_eq!(list.element("Size"), second.len().to_string());
         gateway.complete("k", &id, &[(1, new)]).send().await.ok();
         assert!(gateway.read("k").await == *second);
@@ -365,11 +371,27 @@ async fn what_is_aborted_leaves_nothing() {
     nothing_left(&gateway);
     let again = gateway.ask("DELETE", &abort).send().await.refused();
     assert_eq!(again, (404, "NoSuchUpload".into()));
-    // a part that was under way when its upload was aborted
+    // after a Complete that failed
+    let id = gateway.begin("k").await;
+    let tags = [(1, gateway.part("k", &id, 1, b"short").await)];
+    let broken = Twist::Instead(503, "SlowDown");
+    gateway.provider.twist(completes, broken);
+    gateway.complete("k", &id, &tags).send().await.refused();
+    let abort = format!("/bucket/k?uploadId={id}");
+    gateway.ask("DELETE", &abort).send().await.ok();
+    nothing_left(&gateway);
+    // a part that was under way when its upload was aborted: before the provider had it, and after
+    for twist in [Twist::Wait, Twist::Stall] {
+        abort_beside_a_part(&gateway, twist).await;
+    }
+}
+
+async fn abort_beside_a_part(gateway: &Gateway, twist: fn(Arc<Notify>) -> Twist) {
     let id = gateway.begin("k").await;
     let notice = Arc::new(Notify::new());
     let parts = |s: &Seen| s.uri.to_string().contains("partNumber=1");
-    gateway.provider.twist(parts, Twist::Wait(notice.clone()));
+    gateway.provider.seen();
+    gateway.provider.twist(parts, twist(notice.clone()));
     let target = format!("/bucket/k?partNumber=1&uploadId={id}");
     let abort = format!("/bucket/k?uploadId={id}");
     let (part, _) = tokio::join!(gateway.put(&target, bytes(PART, 1)).send(), async {
@@ -380,7 +402,7 @@ async fn what_is_aborted_leaves_nothing() {
         notice.notify_one();
     });
     assert_eq!(part.refused(), (404, "NoSuchUpload".into()));
-    nothing_left(&gateway);
+    nothing_left(gateway);
 }
 
 #[tokio::test]
@@ -499,7 +521,7 @@ async fn runs_in_another_order_or_of_another_attempt_do_not_open() {
     swapped.bytes = [two, one, &stored.bytes[2 * run..]].concat().into();
     gateway.provider.store("bucket", "k", swapped);
     let got = gateway.get("/bucket/k").send().await;
-    assert!(got.broken && got.body.is_empty());
+    assert_eq!(got.code, "object-damaged");
     // another upload's trailer under the first one's metadata
     gateway.upload("other", &[&parts[1], &parts[0]]).await.ok();
     let mut mixed = stored;

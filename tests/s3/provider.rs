@@ -80,6 +80,8 @@ pub enum Twist {
     Lost,
     /// It happens after the notice.
     Wait(Arc<Notify>),
+    /// It happens at once, and is answered after the notice.
+    Stall(Arc<Notify>),
     /// This happens first.
     First(Box<dyn FnOnce(&Provider) + Send>),
     /// The answer is changed.
@@ -199,10 +201,10 @@ impl Provider {
             assert_eq!(trailers.get("x-amz-checksum-crc32c"), Some(crc.as_str()));
             body = plain.into();
         }
-        if let Some(sent) = seen.header("content-md5") {
-            if sent != checksum::of(Algorithm::Md5, &body).base64() {
-                return Err((400, "BadDigest"));
-            }
+        if let Some(sent) = seen.header("content-md5")
+            && sent != checksum::of(Algorithm::Md5, &body).base64()
+        {
+            return Err((400, "BadDigest"));
         }
         Ok(body)
     }
@@ -267,6 +269,11 @@ impl Upstream for Provider {
             Some(Twist::Wait(notice)) => {
                 notice.notified().await;
                 self.answer(&seen)
+            }
+            Some(Twist::Stall(notice)) => {
+                let answer = self.answer(&seen);
+                notice.notified().await;
+                answer
             }
             Some(Twist::First(act)) => {
                 act(self);
@@ -510,10 +517,10 @@ impl Inner {
         version: Option<&str>,
     ) -> Result<Answered, Failed> {
         let object = self.find(place, version)?;
-        if let (Some(tag), false) = (seen.header("if-match"), self.ignores_conditions) {
-            if tag.trim_matches('"') != object.etag {
-                return Err((412, "PreconditionFailed"));
-            }
+        if let (Some(tag), false) = (seen.header("if-match"), self.ignores_conditions)
+            && tag.trim_matches('"') != object.etag
+        {
+            return Err((412, "PreconditionFailed"));
         }
         let length = object.bytes.len();
         let mut answer = match seen.header("range") {

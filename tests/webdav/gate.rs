@@ -12,10 +12,12 @@ use sceau::adapter::{Adapter, Exchange};
 use sceau::body::{Fault, Plain};
 use sceau::error::Refusal;
 use sceau::policy::Policy;
+use sceau::seal::name::NameKey;
 use sceau::seal::{
     Context, EpochKeys, EpochSecret, EpochShort, Epochs, KeyLookup, LookupError, SaltSource,
 };
 use sceau::secret::Secret;
+use sceau::state::{SessionId, SessionLookup, SqliteState, StateError, Vault};
 use sceau::telemetry::RequestId;
 
 use crate::provider::{Pieces, Provider};
@@ -38,6 +40,18 @@ impl Epochs for OneEpoch {
     }
 }
 
+struct OneSession;
+
+impl SessionLookup for OneSession {
+    fn current(&self) -> Result<(SessionId, Arc<Secret<48>>), StateError> {
+        Ok(([1; 16], self.by_id(&[1; 16])?))
+    }
+
+    fn by_id(&self, _: &SessionId) -> Result<Arc<Secret<48>>, StateError> {
+        Ok(Arc::new(Secret::from_slice(&[6; 48]).unwrap()))
+    }
+}
+
 pub fn epochs() -> Arc<OneEpoch> {
     let secret = Secret::from_slice(&[7; 48]).unwrap();
     Arc::new(OneEpoch(Arc::new(EpochSecret::new(secret).keys())))
@@ -47,6 +61,7 @@ pub struct Gate {
     pub provider: Arc<Provider>,
     pub adapter: WebDav,
     pub policy: Policy,
+    _state: tempfile::TempDir,
 }
 
 /// What a client is given.
@@ -84,6 +99,10 @@ pub fn settings() -> Settings {
         max_put: 1 << 40,
         unknown_length: UnknownLength::Stream,
         preconditions: Preconditions::Gateway,
+        names_below: None,
+        uploads_below: "/dav/uploads/*".into(),
+        language: sceau::seal::scan::Language::French,
+        contact: Some("dsi@example.fr".into()),
     }
 }
 
@@ -99,9 +118,16 @@ impl Gate {
             bytes.fill(5);
             Ok(())
         };
+        let context = settings.context.clone();
+        let state = tempfile::tempdir().unwrap();
+        let rows = Arc::new(SqliteState::open(state.path()).unwrap());
+        let index = Secret::from_slice(&[8; 48]).unwrap();
+        let vault = Vault::new(rows, &index, Arc::new(OneSession)).unwrap();
         let adapter = WebDav::new(
             settings,
             policy.clone(),
+            NameKey::new(&Secret::from_slice(&[9; 48]).unwrap(), &context),
+            vault,
             epochs(),
             provider.clone(),
             SaltSource::new(random).unwrap(),
@@ -110,6 +136,7 @@ impl Gate {
             provider,
             adapter,
             policy,
+            _state: state,
         }
     }
 
@@ -165,7 +192,7 @@ impl Gate {
                         request_id: RequestId(1),
                         method: &head.method,
                         path: head.uri.path(),
-                        accept: None,
+                        accept: head.headers.get("accept").and_then(|v| v.to_str().ok()),
                     };
                     let (head, body) = self.adapter.refuse(&refusal, &request).into_parts();
                     Answer {

@@ -147,8 +147,36 @@ impl Provider {
                 let status = if new { 201 } else { 200 };
                 (status, vec![xml, token], body.as_bytes().to_vec())
             }
+            "MOVE" if seen.path.ends_with("/.file") => self.join(seen),
             _ => (204, vec![], vec![]),
         }
+    }
+
+    /// As Nextcloud joins an upload: by number, and only when the length is the one announced.
+    fn join(&self, seen: &Seen) -> Canned {
+        let folder = seen.path.strip_suffix(".file").unwrap();
+        let mut files = self.files.lock().unwrap();
+        let mut chunks: Vec<(u64, String)> = files
+            .keys()
+            .filter_map(|path| {
+                let name = path.strip_prefix(folder)?;
+                let number = name.split('-').next().unwrap().parse().unwrap();
+                Some((number, path.clone()))
+            })
+            .collect();
+        chunks.sort();
+        let whole: Vec<u8> = chunks
+            .iter()
+            .flat_map(|(_, path)| files.remove(path).unwrap())
+            .collect();
+        let announced = seen.headers.get("oc-total-length");
+        if announced.is_some_and(|value| value.to_str().unwrap() != whole.len().to_string()) {
+            return (400, vec![], vec![]);
+        }
+        let target = seen.headers["destination"].to_str().unwrap();
+        let target = target.strip_prefix("https://dav.provider.example").unwrap();
+        files.insert(target.to_owned(), whole);
+        (201, vec![("oc-fileid", "7".to_owned())], vec![])
     }
 }
 

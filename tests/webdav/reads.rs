@@ -108,6 +108,24 @@ fn what_lies_there_unsealed_is_shown_and_not_read() {
 }
 
 #[test]
+fn a_person_is_told_why_on_a_page() {
+    let gate = Gate::new();
+    gate.provider.store("/a", b"from before");
+    let fields = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    let answer = gate.send("GET", "/a", &fields, b"");
+    assert_eq!(answer.status, 403);
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    for part in [
+        "lang=\"fr\"",
+        "object-unsealed",
+        "dsi@example.fr",
+        "unsealed",
+    ] {
+        assert!(answer.text().contains(part), "{part}");
+    }
+}
+
+#[test]
 fn legacy_lets_the_unsealed_be_read() {
     let gate = Gate::with(settings(), &["legacy"], Provider::default());
     gate.provider.store("/a", b"from before");

@@ -2,9 +2,18 @@
 
 use crate::gate::Gate;
 
+/// Method, path, fields; status and code of the refusal.
+type Case = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    u16,
+    &'static str,
+);
+
 #[test]
 fn what_is_not_known_is_refused_with_its_code() {
-    let cases: &[(&str, &str, &[(&str, &str)], u16, &str)] = &[
+    let cases: &[Case] = &[
         ("PATCH", "/a", &[], 403, "operation-denied"),
         ("POST", "/a", &[], 403, "operation-denied"),
         ("REPORT", "/a", &[], 403, "operation-denied"),
@@ -96,10 +105,7 @@ fn redirects_lead_to_the_gateway_or_nowhere() {
     gate.provider
         .answer_with("GET", to("https://dav.provider.example/a/"));
     let answer = gate.send("GET", "/a", &[], b"");
-    assert_eq!(
-        (answer.status, answer.header("location")),
-        (301, "https://gate.example/a/")
-    );
+    assert_eq!((answer.status, answer.header("location")), (301, "/a/"));
     for elsewhere in ["https://other.example/a", "//other.example/a", "ftp://x/"] {
         gate.provider.answer_with("GET", to(elsewhere));
         let answer = gate.send("GET", "/a", &[], b"");
@@ -139,11 +145,7 @@ fn the_providers_errors() {
     gate.provider.answer_with("DELETE", (423, xml, body.into()));
     let answer = gate.send("DELETE", "/a", &[], b"");
     assert_eq!(answer.status, 423);
-    assert!(
-        answer
-            .text()
-            .contains("<D:href>https://gate.example/a</D:href>")
-    );
+    assert!(answer.text().contains("<D:href>/a</D:href>"));
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Http {
         let (_, length) = self.first_run(&front, sealed)?;
         let reader = ObjectReader::new(self.lookup.clone(), self.context.clone(), sealed, None)
             .map_err(opening::refusal)?;
-        let mut answer = Response::new(Released::opened(OpenBody::whole(body, reader)));
+        let mut answer = Response::new(Released::opened(OpenBody::whole(body, reader)).await?);
         *answer.headers_mut() = self.object_head(names, &head.headers, Some(length))?;
         Ok(answer)
     }
@@ -142,7 +142,7 @@ impl Http {
         )
         .map_err(opening::refusal)?;
         let body = self.piece(call, request, &reader.sealed(), tag).await?;
-        let mut answer = Response::new(Released::opened(OpenBody::range(body, reader)));
+        let mut answer = Response::new(Released::opened(OpenBody::range(body, reader)).await?);
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
         let mut headers = self.object_head(names, &head.headers, Some(range.end - range.start))?;
         let place = format!("bytes {}-{}/{length}", range.start, range.end - 1);

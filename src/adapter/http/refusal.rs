@@ -1,14 +1,13 @@
 //! Refusals as clients of an API read them: a problem document (RFC 9457), or a page for a person with a browser.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use serde_json::json;
 
 use super::settings::Settings;
-use crate::adapter::RefusedRequest;
-use crate::error::{Refusal, Side};
-use crate::seal::scan::{Encoding, Language};
+use crate::adapter::{RefusedRequest, page};
+use crate::error::Refusal;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -20,9 +19,14 @@ pub(super) fn respond(
     let status =
         StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let id = request.request_id.to_string();
-    let browser = wants_page(request.accept);
+    let browser = page::wanted(request.accept);
     let body = if browser {
-        Bytes::from(page(settings, refusal, &id))
+        Bytes::from(page::write(
+            settings.language,
+            settings.contact.as_deref(),
+            refusal,
+            &id,
+        ))
     } else {
         problem(settings, refusal, status, &id)
     };
@@ -31,17 +35,15 @@ pub(super) fn respond(
     let mut response = Response::new(if bodiless { Bytes::new() } else { body });
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    let kind = if browser {
-        "text/html; charset=utf-8"
-    } else {
-        "application/problem+json"
-    };
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if browser {
-        let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
-        headers.insert(CONTENT_SECURITY_POLICY, policy);
+        page::describe(headers);
+    } else {
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
@@ -50,11 +52,6 @@ pub(super) fn respond(
         headers.append(name.clone(), value.clone());
     }
     response
-}
-
-/// Browsers ask for pages by name; programs ask for JSON, or for anything.
-fn wants_page(accept: Option<&str>) -> bool {
-    accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
 fn problem(settings: &Settings, refusal: &Refusal, status: StatusCode, id: &str) -> Bytes {
@@ -68,79 +65,6 @@ fn problem(settings: &Settings, refusal: &Refusal, status: StatusCode, id: &str)
         "contact": settings.contact,
     });
     document.to_string().into()
-}
-
-struct Wording {
-    lang: &'static str,
-    title: &'static str,
-    client: &'static str,
-    gateway: &'static str,
-    upstream: &'static str,
-    reason: &'static str,
-    code: &'static str,
-    request: &'static str,
-    ask: &'static str,
-}
-
-const FRENCH: Wording = Wording {
-    lang: "fr",
-    title: "Demande non transmise",
-    client: "La passerelle de chiffrement a refusé cette demande : rien n'a été transmis au fournisseur.",
-    gateway: "La passerelle de chiffrement ne peut pas traiter cette demande en ce moment.",
-    upstream: "Le fournisseur n'a pas donné de réponse à laquelle se fier ; son contenu n'est pas affiché.",
-    reason: "Motif",
-    code: "Code",
-    request: "Numéro de la demande",
-    ask: "Qui contacter",
-};
-
-const ENGLISH: Wording = Wording {
-    lang: "en",
-    title: "Request not forwarded",
-    client: "The encryption gateway refused this request: nothing was sent to the provider.",
-    gateway: "The encryption gateway can't handle this request now.",
-    upstream: "The provider gave no answer that can be trusted; its content is not shown.",
-    reason: "Reason",
-    code: "Code",
-    request: "Request",
-    ask: "Whom to ask",
-};
-
-fn page(settings: &Settings, refusal: &Refusal, id: &str) -> Vec<u8> {
-    let words = match settings.language {
-        Language::French => &FRENCH,
-        Language::English => &ENGLISH,
-    };
-    let what = match refusal.code.side {
-        Side::Client => words.client,
-        Side::Gateway => words.gateway,
-        Side::Upstream => words.upstream,
-    };
-    let reason = refusal.message.as_deref().unwrap_or(refusal.code.meaning);
-    let mut out = format!(
-        "<!DOCTYPE html>\n<html lang=\"{}\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta name=\"viewport\" content=\"width=device-width\"><style>body{{font:1rem/1.5 system-ui,sans-serif;\
-         max-width:40rem;margin:3rem auto;padding:0 1rem}}dt{{font-weight:bold}}dd{{margin:0 0 1rem}}</style></head>\
-         <body><main><h1>{title}</h1><p>{what}</p><dl>",
-        words.lang,
-        title = words.title,
-    )
-    .into_bytes();
-    let contact = settings.contact.as_deref();
-    let facts = [
-        (words.reason, Some(reason)),
-        (words.code, Some(refusal.code.name)),
-        (words.request, Some(id)),
-        (words.ask, contact),
-    ];
-    for (name, value) in facts {
-        let Some(value) = value else { continue };
-        out.extend_from_slice(format!("<dt>{name}</dt><dd>").as_bytes());
-        Encoding::Html.write(value, &mut out);
-        out.extend_from_slice(b"</dd>");
-    }
-    out.extend_from_slice(b"</dl></main></body></html>\n");
-    out
 }
 
 #[cfg(test)]

@@ -54,10 +54,10 @@ pub fn evaluate(
         Some(list) if !tags.listed(list) => return Outcome::Failed,
         Some(_) => {}
         None => {
-            if let (Some(limit), Some(modified)) = (date(fields.if_unmodified_since), modified) {
-                if modified > limit {
-                    return Outcome::Failed;
-                }
+            if let (Some(limit), Some(modified)) = (date(fields.if_unmodified_since), modified)
+                && modified > limit
+            {
+                return Outcome::Failed;
             }
         }
     }

@@ -30,14 +30,14 @@ impl Core {
         facts: &Facts,
     ) -> Result<(), Refusal> {
         let from_end = call.method == Method::HEAD;
-        if let Some(given) = self.given(call, place, facts, from_end).await? {
-            if let Ok(value) = HeaderValue::try_from(given.text) {
-                headers.insert(HeaderName::from_static(given.algorithm.header()), value);
-                headers.insert(
-                    "x-amz-checksum-type",
-                    HeaderValue::from_static(given.kind.name()),
-                );
-            }
+        if let Some(given) = self.given(call, place, facts, from_end).await?
+            && let Ok(value) = HeaderValue::try_from(given.text)
+        {
+            headers.insert(HeaderName::from_static(given.algorithm.header()), value);
+            headers.insert(
+                "x-amz-checksum-type",
+                HeaderValue::from_static(given.kind.name()),
+            );
         }
         Ok(())
     }

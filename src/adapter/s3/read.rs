@@ -140,7 +140,7 @@ impl Core {
         let whole = *range == (0..facts.length);
         let (span, body) = match got {
             _ if matches!(facts.source, Source::Marker) => return Ok(Released::empty()),
-            Some((StatusCode::OK, _, body)) if whole => return self.whole(facts, body),
+            Some((StatusCode::OK, _, body)) if whole => return self.whole(facts, body).await,
             _ if range.is_empty() => return Ok(Released::empty()),
             Some((StatusCode::PARTIAL_CONTENT, span, body)) => (span, Some(body)),
             _ => (None, None),
@@ -150,12 +150,12 @@ impl Core {
         // the guess may begin at the right place and end too soon: where runs meet, or when `If-Range` fails
         let holds = span.is_some_and(|span| span.start == sealed.start && span.end >= sealed.end);
         if let (Some(body), true) = (body, holds) {
-            return Ok(Released::opened(OpenBody::range(body, reader)));
+            return Ok(Released::opened(OpenBody::range(body, reader)).await?);
         }
         let body = self
             .pinned_range(call, place, &facts.upstream_etag, sealed)
             .await?;
-        Ok(Released::opened(OpenBody::range(body, reader)))
+        Ok(Released::opened(OpenBody::range(body, reader)).await?)
     }
 
     /// The sealed bytes that hold the range, as far as a trailer tells that was read before: of the object that was
@@ -183,7 +183,7 @@ impl Core {
         .map(|reader| reader.sealed())
     }
 
-    fn whole(&self, facts: &Facts, body: Sealed) -> Result<Released, ReadError> {
+    async fn whole(&self, facts: &Facts, body: Sealed) -> Result<Released, ReadError> {
         let (lookup, context) = (self.lookup.clone(), self.context.clone());
         let reader = match &facts.source {
             Source::Parts(trailer) => {
@@ -192,7 +192,7 @@ impl Core {
             _ => ObjectReader::new(lookup, context, facts.sealed, Some(facts.object)),
         };
         let reader = reader.map_err(|error| self.open_refusal(error))?;
-        Ok(Released::opened(OpenBody::whole(body, reader)))
+        Ok(Released::opened(OpenBody::whole(body, reader)).await?)
     }
 
     /// Plans a range of a sealed object, which is not a marker.
@@ -334,10 +334,10 @@ fn write_head(
         );
     }
     for (key, name) in OVERRULED {
-        if let Some(value) = call.query.get(key) {
-            if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
-                out.insert(name, value);
-            }
+        if let Some(value) = call.query.get(key)
+            && let Ok(value) = HeaderValue::from_bytes(value.as_bytes())
+        {
+            out.insert(name, value);
         }
     }
     out.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));

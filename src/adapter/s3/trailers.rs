@@ -63,10 +63,11 @@ impl Trailers {
         let mut inner = self.lock();
         inner.clock += 1;
         let used = inner.clock;
-        if let Some(old) = inner.kept.get(&place) {
-            if old.upstream_etag == upstream_etag && old.trailer.commitment != trailer.commitment {
-                return Err(Changed);
-            }
+        if let Some(old) = inner.kept.get(&place)
+            && old.upstream_etag == upstream_etag
+            && old.trailer.commitment != trailer.commitment
+        {
+            return Err(Changed);
         }
         inner.weight += weight(&trailer);
         let kept = Kept {

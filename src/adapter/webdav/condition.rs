@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     fn links() -> Links {
-        Links::new("https", "gate.example", true, "dav.example")
+        Links::new("gate.example", true, "dav.example", None)
     }
 
     #[test]

@@ -1,24 +1,33 @@
 //! Refusals as WebDAV clients read them: a `DAV:error` document (RFC 4918, section 16) with the stable code. The two
-//! elements in sabre's namespace are what Nextcloud's clients show.
+//! elements in sabre's namespace are what Nextcloud's clients show. A browser gets a page.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
 use quick_xml::escape::escape;
 
-use crate::adapter::RefusedRequest;
+use super::settings::Settings;
+use crate::adapter::{RefusedRequest, page};
 use crate::error::Refusal;
 
 pub(super) const XML: HeaderValue = HeaderValue::from_static("application/xml; charset=\"utf-8\"");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-pub(super) fn respond(refusal: &Refusal, request: &RefusedRequest<'_>) -> Response<Bytes> {
+pub(super) fn respond(
+    settings: &Settings,
+    refusal: &Refusal,
+    request: &RefusedRequest<'_>,
+) -> Response<Bytes> {
     let status =
         StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let id = request.request_id.to_string();
     let bodiless = *request.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
+    let browser = page::wanted(request.accept);
+    let contact = settings.contact.as_deref();
     let body = if bodiless {
         Bytes::new()
+    } else if browser {
+        page::write(settings.language, contact, refusal, &id).into()
     } else {
         document(refusal, &id)
     };
@@ -29,6 +38,9 @@ pub(super) fn respond(refusal: &Refusal, request: &RefusedRequest<'_>) -> Respon
     if !bodiless {
         headers.insert(CONTENT_TYPE, XML);
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        if browser {
+            page::describe(headers);
+        }
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
@@ -55,27 +67,4 @@ fn document(refusal: &Refusal, request_id: &str) -> Bytes {
     }
     xml.push_str("</D:error>");
     Bytes::from(xml)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::OBJECT_UNSEALED;
-    use crate::telemetry::RequestId;
-
-    #[test]
-    fn the_document_names_code_and_request() {
-        let refusal = Refusal::new(&OBJECT_UNSEALED).message("a < b");
-        let request = |method| RefusedRequest {
-            request_id: RequestId(7),
-            method,
-            path: "/",
-            accept: None,
-        };
-        let response = respond(&refusal, &request(&Method::GET));
-        let text = String::from_utf8(response.body().to_vec()).unwrap();
-        assert!(text.contains("<s:message>a &lt; b</s:message><g:code>object-unsealed</g:code>"));
-        assert!(text.contains("<g:request-id>0000000000000007</g:request-id>"));
-        assert!(respond(&refusal, &request(&Method::HEAD)).body().is_empty());
-    }
 }

@@ -1,19 +1,24 @@
 //! URLs in headers and documents, mapped between the gateway's host and the provider's.
 
+use std::sync::Arc;
+
+use super::naming::Naming;
 use crate::error::{PROTOCOL, Refusal};
 
 /// Both ends of one request.
-#[derive(Debug, Clone)]
 pub(super) struct Links {
-    /// `https://cloud.example.fr`, as the client reaches the gateway.
+    /// The host and port by which the client reaches the gateway, lower case.
     client: String,
     /// `https://dav.provider.example`.
     provider: String,
+    /// Where names are sealed.
+    naming: Option<Arc<Naming>>,
 }
 
 /// What a URL of the provider's is to the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Inward {
+    /// A path on the host that the client asked.
     Mapped(String),
     /// A URL of some other host.
     Foreign,
@@ -22,21 +27,59 @@ pub(super) enum Inward {
 }
 
 impl Links {
-    pub fn new(scheme: &str, authority: &str, tls: bool, provider: &str) -> Self {
+    /// `authority`: what the client's request names.
+    pub fn new(authority: &str, tls: bool, provider: &str, naming: Option<Arc<Naming>>) -> Self {
         Self {
-            client: origin(scheme, authority),
+            client: authority.to_ascii_lowercase(),
             provider: origin(if tls { "https" } else { "http" }, provider),
+            naming,
         }
     }
 
-    /// A URL that a client names (`Destination`, a tag of `If`): the path at the provider, and the URL there.
+    /// A path that the client names, at the provider.
+    ///
+    /// # Errors
+    /// A name that can't be sealed.
+    pub fn path(&self, path: &str) -> Result<String, Refusal> {
+        match &self.naming {
+            Some(naming) => naming.outward(path),
+            None => Ok(path.to_owned()),
+        }
+    }
+
+    /// # Errors
+    /// Nothing may be written at the client's path.
+    pub fn writable(&self, path: &str) -> Result<(), Refusal> {
+        match &self.naming {
+            Some(naming) => naming.covers(path),
+            None => Ok(()),
+        }
+    }
+
+    /// A name that the provider shows by itself.
+    pub fn name(&self, text: &str) -> Option<String> {
+        self.naming.as_ref()?.opened(text)
+    }
+
+    /// A URL that a client names (`Destination`, a tag of `If`), at the provider. Its scheme does not count: TLS may
+    /// end before the gateway.
     ///
     /// # Errors
     /// Another host's, or no path that [`check_path`] lets pass.
     pub fn outward(&self, url: &str) -> Result<String, Refusal> {
+        let path = self.own_path(url)?;
+        Ok(format!("{}{}", self.provider, self.path(path)?))
+    }
+
+    /// The path of a URL that a client names.
+    ///
+    /// # Errors
+    /// As [`Self::outward`].
+    pub fn own_path<'u>(&self, url: &'u str) -> Result<&'u str, Refusal> {
         let path = match split(url) {
             Some((scheme, authority, path)) => {
-                if origin(scheme, authority) != self.client {
+                let named = origin(scheme, authority);
+                if scheme.is_empty() || named != origin(scheme, &self.client) {
                     return Err(elsewhere());
                 }
                 path
@@ -44,19 +87,26 @@ impl Links {
             None => url,
         };
         check_path(path)?;
-        Ok(format!("{}{path}", self.provider))
+        Ok(path)
     }
 
-    /// A URL or path of the provider's, as the client is to see it. A bare path stays bare.
+    /// A URL or path of the provider's, as the client is to see it.
     pub fn inward(&self, href: &str) -> Inward {
-        match split(href) {
-            Some((scheme, authority, path)) if origin(scheme, authority) == self.provider => {
-                Inward::Mapped(format!("{}{path}", self.client))
-            }
-            Some(_) => Inward::Foreign,
-            None if href.starts_with('/') => Inward::Mapped(href.to_owned()),
-            None => Inward::Other,
+        let path = match split(href) {
+            // `rclone serve webdav` doubles the first slash
+            Some(("", ..)) => &href[1..],
+            Some((scheme, authority, path)) if origin(scheme, authority) == self.provider => path,
+            Some(_) => return Inward::Foreign,
+            None if href.starts_with('/') => href,
+            None => return Inward::Other,
+        };
+        if path.starts_with("//") {
+            return Inward::Foreign;
         }
+        Inward::Mapped(match &self.naming {
+            Some(naming) => naming.inward(path),
+            None => path.to_owned(),
+        })
     }
 }
 
@@ -120,12 +170,16 @@ mod tests {
     use super::*;
 
     fn links() -> Links {
-        Links::new("https", "Gate.example:8443", true, "dav.provider.example")
+        Links::new("Gate.example:8443", true, "dav.provider.example", None)
     }
 
     #[test]
     fn a_destination_becomes_the_providers() {
-        for url in ["https://gate.example:8443/a%20b/", "/a%20b/"] {
+        for url in [
+            "https://gate.example:8443/a%20b/",
+            "http://GATE.example:8443/a%20b/",
+            "/a%20b/",
+        ] {
             assert_eq!(
                 links().outward(url).unwrap(),
                 "https://dav.provider.example/a%20b/"
@@ -138,7 +192,7 @@ mod tests {
         for url in [
             "https://evil.example/a",
             "https://gate.example/a",
-            "http://gate.example:8443/a",
+            "http://gate.example/a",
             "//gate.example:8443/a",
             "https://gate.example:8443@evil.example/a",
         ] {
@@ -156,15 +210,17 @@ mod tests {
             "https://dav.provider.example/a/",
             "https://DAV.provider.example:443/a/",
         ] {
-            assert_eq!(
-                links.inward(href),
-                Inward::Mapped("https://gate.example:8443/a/".into())
-            );
+            assert_eq!(links.inward(href), Inward::Mapped("/a/".into()));
         }
         assert_eq!(links.inward("/a/"), Inward::Mapped("/a/".into()));
         assert_eq!(links.inward("opaquelocktoken:1"), Inward::Other);
         assert_eq!(links.inward("mailto:a@b"), Inward::Other);
-        for foreign in ["https://other.example/a", "//dav.provider.example/a"] {
+        assert_eq!(links.inward("//a"), Inward::Mapped("/a".into()));
+        for foreign in [
+            "https://other.example/a",
+            "///a",
+            "https://dav.provider.example//a",
+        ] {
             assert_eq!(links.inward(foreign), Inward::Foreign);
         }
     }

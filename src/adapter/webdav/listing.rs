@@ -12,7 +12,6 @@ use super::markup::{Malformed, Markup, resolve};
 use super::names::{Namespace, Open};
 use crate::body::{Fault, Rewrite};
 use crate::error::UPSTREAM_INVALID;
-use crate::seal::layout;
 
 /// Longest URL or number that is held for rewriting.
 const HELD: usize = 16 * 1024;
@@ -23,6 +22,8 @@ enum Kind {
     Href,
     /// A length in sealed bytes.
     Length,
+    /// A name by itself.
+    Name,
     /// Digests of the sealed bytes, or URLs that lead past the gateway.
     Dropped,
     Other,
@@ -33,6 +34,7 @@ fn kind(namespace: Namespace, name: &str) -> Kind {
         (Namespace::Dav, "response") => Kind::Response,
         (Namespace::Dav, "href") => Kind::Href,
         (Namespace::Dav, "getcontentlength") | (Namespace::Owncloud, "size") => Kind::Length,
+        (Namespace::Dav, "displayname") => Kind::Name,
         (Namespace::Owncloud, "checksums" | "checksum" | "downloadURL") => Kind::Dropped,
         _ => Kind::Other,
     }
@@ -48,6 +50,9 @@ struct Held {
     nested: bool,
 }
 
+/// From a length in sealed bytes to one in plaintext, where it can be one.
+pub(super) type Lengths = fn(u64) -> Option<u64>;
+
 /// Rewrites one document.
 pub(super) struct Listing {
     markup: Markup,
@@ -56,6 +61,7 @@ pub(super) struct Listing {
 
 struct State {
     links: Arc<Links>,
+    lengths: Lengths,
     open: Open<Kind>,
     held: Option<Held>,
     /// The depth of the element that is being left out.
@@ -66,11 +72,13 @@ struct State {
 }
 
 impl Listing {
-    pub fn new(links: Arc<Links>) -> Self {
+    /// `lengths` gives the plaintext's length for a sealed one.
+    pub fn new(links: Arc<Links>, lengths: Lengths) -> Self {
         Self {
             markup: Markup::default(),
             state: State {
                 links,
+                lengths,
                 open: Open::new(),
                 held: None,
                 dropped: None,
@@ -152,7 +160,7 @@ impl State {
         }
         self.pass(raw, out)?;
         self.nest();
-        if matches!(kind, Kind::Href | Kind::Length)
+        if matches!(kind, Kind::Href | Kind::Length | Kind::Name)
             && self.held.is_none()
             && self.dropped.is_none()
         {
@@ -229,8 +237,11 @@ impl State {
     fn rewritten(&mut self, held: &Held) -> Result<Option<String>, Malformed> {
         let text = held.text.trim();
         if held.kind == Kind::Length {
-            let plain = text.parse().ok().and_then(layout::plain_len);
+            let plain = text.parse().ok().and_then(self.lengths);
             return Ok(plain.filter(|_| !self.collection).map(|n| n.to_string()));
+        }
+        if held.kind == Kind::Name {
+            return Ok(self.links.name(text).map(|name| escape(name).into_owned()));
         }
         let parent = self.open.parent();
         let own = parent == Some(Kind::Response);
@@ -257,11 +268,12 @@ fn check_encoding(declaration: &BytesDecl<'_>) -> Result<(), Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::layout;
 
     #[test]
     fn a_hundred_thousand_entries_in_constant_memory() {
-        let links = Links::new("https", "gate.example", true, "dav.example");
-        let mut listing = Listing::new(Arc::new(links));
+        let links = Links::new("gate.example", true, "dav.example", None);
+        let mut listing = Listing::new(Arc::new(links), layout::plain_len);
         let mut out = BytesMut::new();
         listing
             .push(b"<D:multistatus xmlns:D=\"DAV:\">", &mut out)

@@ -1,7 +1,7 @@
 //! LOCK. A lock on a name that has no file yet makes one, empty: it is sealed at once, so that no file lies there
 //! unsealed.
 
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 
 use super::digest::Verified;
 use super::upstream::{Ask, IF, text};
@@ -21,20 +21,28 @@ impl WebDav {
     ) -> Result<Response<Released>, Refusal> {
         let document = document::read(body, "lockinfo").await?;
         self.precondition(call).await?;
+        // some say 200 where a lock makes a file; one without a document refreshes a lock that is there
+        let new = !document.is_empty() && self.is_absent(call).await?;
         let ask = Ask::from_client(call)?.xml(&document);
         let body = Cleared::relayed(Plain::whole(document), permit);
         let response = self.send(ask, body).await?;
-        if response.status() == StatusCode::CREATED {
-            if let Some(token) = text(response.headers(), LOCK_TOKEN) {
-                self.fill(call, token).await;
-            }
+        if new
+            && response.status().is_success()
+            && let Some(token) = text(response.headers(), LOCK_TOKEN)
+        {
+            self.fill(call, token).await;
         }
         self.answer(call, response)
     }
 
+    async fn is_absent(&self, call: &Call<'_>) -> Result<bool, Refusal> {
+        let response = self.ask(Ask::own(Method::HEAD, call)).await?;
+        Ok(response.status() == StatusCode::NOT_FOUND)
+    }
+
     /// Replaces the empty file that a lock made by a sealed empty one.
     async fn fill(&self, call: &Call<'_>, token: &str) {
-        let ask = Ask::own(http::Method::PUT, call)
+        let ask = Ask::own(Method::PUT, call)
             .header(http::header::CONTENT_TYPE, "application/octet-stream")
             .header(IF, &format!("({token})"));
         let sent = match self.sealed(call, Plain::empty(), Some(0), Verified::default()) {

@@ -12,10 +12,13 @@ mod listing;
 mod lock;
 mod markup;
 mod names;
+mod naming;
+mod pattern;
 mod precondition;
 mod read;
 pub mod settings;
 pub mod table;
+mod uploads;
 mod upstream;
 mod write;
 
@@ -29,13 +32,21 @@ use bytes::Bytes;
 use http::{Response, request};
 
 use self::links::Links;
+use self::listing::Lengths;
+use self::naming::Naming;
+use self::pattern::Pattern;
 use self::settings::Settings;
 use self::table::{Row, Verb};
+use self::uploads::Upload;
+use self::upstream::DESTINATION;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Plain, Released, Upstream};
 use crate::error::{INTERNAL, KEY_UNAVAILABLE, OPERATION_DENIED, PROTOCOL, Refusal};
 use crate::policy::{Policy, RelayPermit, Verdict};
+use crate::seal::layout;
+use crate::seal::name::NameKey;
 use crate::seal::{Context, EntropyError, EpochKeys, Epochs, KeyLookup, LookupError, SaltSource};
+use crate::state::Vault;
 
 /// One WebDAV service.
 pub struct WebDav {
@@ -46,6 +57,9 @@ pub struct WebDav {
     context: Arc<Context>,
     upstream: Arc<dyn Upstream>,
     salts: SaltSource,
+    naming: Option<Arc<Naming>>,
+    uploads: Pattern,
+    vault: Vault,
 }
 
 /// One request, as the handlers see it.
@@ -55,17 +69,35 @@ struct Call<'a> {
     /// The resource, as the provider names it.
     path: &'a str,
     links: Arc<Links>,
+    /// What lengths in listings mean here.
+    lengths: Lengths,
+}
+
+impl Call<'_> {
+    /// Seconds since 1970.
+    fn unix(&self) -> u64 {
+        self.exchange
+            .now
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+    }
 }
 
 impl WebDav {
     pub fn new(
         settings: Settings,
         policy: Policy,
+        names: NameKey,
+        vault: Vault,
         epochs: Arc<dyn Epochs>,
         upstream: Arc<dyn Upstream>,
         salts: SaltSource,
     ) -> Self {
+        let below = settings.names_below.as_deref();
         Self {
+            naming: below.map(|below| Arc::new(Naming::new(names, below))),
+            uploads: Pattern::new(&settings.uploads_below),
+            vault,
             policy,
             lookup: epochs.clone(),
             epochs,
@@ -97,6 +129,33 @@ impl WebDav {
             .map_or(0, |since| since.as_nanos());
         let request = call.exchange.request_id.0.to_be_bytes();
         draw(&self.salts, nanos, &request).map_err(|error| Refusal::new(&INTERNAL).cause(error))
+    }
+
+    /// # Errors
+    /// The request would make something where names must be sealed and are not, or a file among an upload's chunks.
+    fn check_written(
+        &self,
+        verb: Verb,
+        head: &request::Parts,
+        links: &Links,
+        upload: bool,
+    ) -> Result<(), Refusal> {
+        match verb {
+            Verb::Put | Verb::Mkcol | Verb::Lock if !upload => links.writable(head.uri.path()),
+            Verb::Copy | Verb::Move => {
+                let Some(url) = upstream::text(&head.headers, DESTINATION) else {
+                    return Ok(());
+                };
+                let target = links.own_path(url)?;
+                if Upload::parse(&self.uploads, target).is_some() {
+                    return Err(Refusal::new(&OPERATION_DENIED).message(
+                        "Within an upload, chunks are put and joined, and nothing else.",
+                    ));
+                }
+                links.writable(target)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Methods that carry no file.
@@ -164,18 +223,35 @@ impl Adapter for WebDav {
             .ok_or_else(|| Refusal::new(&INTERNAL).message("An operation of another adapter."))?;
         let authority = super::authority(&head.uri, &head.headers).unwrap_or_default();
         let upstream = &self.settings.upstream;
-        let scheme = head.uri.scheme_str().unwrap_or("https");
+        let links = Links::new(
+            authority,
+            upstream.tls,
+            &upstream.authority,
+            self.naming.clone(),
+        );
+        let asked = head.uri.path();
+        let upload = Upload::parse(&self.uploads, asked);
+        self.check_written(row.verb, &head, &links, upload.is_some())?;
+        let path = match &upload {
+            Some(_) => asked.to_owned(),
+            None => links.path(asked)?,
+        };
         let call = Call {
             exchange,
             head: &head,
-            path: head.uri.path(),
-            links: Arc::new(Links::new(
-                scheme,
-                authority,
-                upstream.tls,
-                &upstream.authority,
-            )),
+            path: &path,
+            links: Arc::new(links),
+            lengths: match upload {
+                Some(_) => layout::run_plain_len,
+                None => layout::plain_len,
+            },
         };
+        if let (Some(upload), true) = (&upload, row.verb.changes()) {
+            if let Verdict::Refuse(why) = verdict {
+                return Err(Refusal::new(&OPERATION_DENIED).message(why));
+            }
+            return self.upload(&call, row.verb, upload, body).await;
+        }
         match (verdict, row.verb) {
             (Verdict::Protect(_), Verb::Get) => self.get(&call).await,
             (Verdict::Protect(_), Verb::Head) => self.head(&call).await,
@@ -187,7 +263,7 @@ impl Adapter for WebDav {
     }
 
     fn refuse(&self, refusal: &Refusal, request: &RefusedRequest<'_>) -> Response<Bytes> {
-        error::respond(refusal, request)
+        error::respond(&self.settings, refusal, request)
     }
 }
 

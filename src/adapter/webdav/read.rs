@@ -99,7 +99,7 @@ impl WebDav {
             ObjectReader::with_trailer(lookup, context, sealed, trailer)
         };
         let reader = reader.map_err(opening::refusal)?;
-        let mut answer = Response::new(Released::opened(OpenBody::whole(body, reader)));
+        let mut answer = Response::new(Released::opened(OpenBody::whole(body, reader)).await?);
         *answer.headers_mut() = self.file_head(&head.headers, file.length);
         Ok(answer)
     }
@@ -152,7 +152,7 @@ impl WebDav {
         )
         .map_err(opening::refusal)?;
         let body = self.piece(call, &reader.sealed(), tag).await?;
-        let mut answer = Response::new(Released::opened(OpenBody::range(body, reader)));
+        let mut answer = Response::new(Released::opened(OpenBody::range(body, reader)).await?);
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
         *answer.headers_mut() = self.file_head(&head.headers, range.end - range.start);
         put_range(answer.headers_mut(), &range, file.length);

@@ -1,6 +1,8 @@
 //! What an operator decides for a WebDAV service, parsed.
 
 use crate::seal::Context;
+use crate::seal::name::LONGEST;
+use crate::seal::scan::Language;
 
 /// What becomes of a body whose length the client does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,25 @@ pub struct Settings {
     pub max_put: u64,
     pub unknown_length: UnknownLength,
     pub preconditions: Preconditions,
+    /// The path below which names are sealed; `*` stands for any component. `None`: names are clear.
+    pub names_below: Option<String>,
+    /// The path below which each collection is a chunked upload, as Nextcloud has them.
+    pub uploads_below: String,
+    /// Of error pages.
+    pub language: Language,
+    /// Whom people are to ask; stands on error pages.
+    pub contact: Option<String>,
+}
+
+impl Settings {
+    /// What an operator is told of these settings' limits.
+    pub fn limits(&self) -> Option<String> {
+        let below = self.names_below.as_deref()?;
+        Some(format!(
+            "names below {below} are sealed: a name has at most {LONGEST} bytes of UTF-8, equal names are equal at \
+             the provider, and nothing is written elsewhere"
+        ))
+    }
 }
 
 #[derive(Debug)]

@@ -24,6 +24,16 @@ pub(super) enum Verb {
     Never,
 }
 
+impl Verb {
+    /// Whether it changes what lies at the provider.
+    pub fn changes(self) -> bool {
+        !matches!(
+            self,
+            Self::Options | Self::Get | Self::Head | Self::Propfind | Self::Never
+        )
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Row {
     /// The method, and the operation's name in the log.

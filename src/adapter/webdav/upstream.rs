@@ -139,6 +139,12 @@ impl Ask {
         self
     }
 
+    /// Another resource than the client's.
+    #[must_use]
+    pub fn at(self, path: String) -> Self {
+        Self { path, ..self }
+    }
+
     /// Says that a document follows, where one does.
     #[must_use]
     pub fn xml(self, document: &[u8]) -> Self {
@@ -228,9 +234,9 @@ impl WebDav {
         }
         let mut headers = passed(&head.headers);
         if let Some(location) = head.headers.get(LOCATION) {
-            let mapped = location.to_str().map(|url| call.links.inward(url));
-            match mapped {
-                Ok(Inward::Mapped(url)) => put(&mut headers, LOCATION, &url),
+            let url = location.to_str().ok().filter(|url| !url.starts_with("//"));
+            match url.map(|url| call.links.inward(url)) {
+                Some(Inward::Mapped(url)) => put(&mut headers, LOCATION, &url),
                 // what was made here needs no address of another's
                 _ if status.is_success() => {}
                 _ => {
@@ -248,7 +254,7 @@ impl WebDav {
             return Err(provider_error(status, headers));
         }
         let body = if document {
-            Released::rewritten(body, Listing::new(Arc::clone(&call.links)))
+            Released::rewritten(body, Listing::new(Arc::clone(&call.links), call.lengths))
         } else {
             headers.remove(CONTENT_TYPE);
             Released::empty()

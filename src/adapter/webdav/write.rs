@@ -35,7 +35,7 @@ impl WebDav {
     }
 
     /// Bytes of plaintext, where they are known before the body was read.
-    fn length(&self, call: &Call<'_>, body: &Plain) -> Result<Option<u64>, Refusal> {
+    pub(super) fn length(&self, call: &Call<'_>, body: &Plain) -> Result<Option<u64>, Refusal> {
         let headers = &call.head.headers;
         let declared = [CONTENT_LENGTH, EXPECTED_LENGTH]
             .into_iter()

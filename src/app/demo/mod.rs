@@ -22,12 +22,12 @@ use self::place::{HOST, PROVIDER_KEY, Place, REGION, USER_KEY};
 use self::report::Ledger;
 use self::store::Store;
 use super::init::InitError;
+use super::offline::OpenFault;
 use super::outcome::Exit;
 use super::serve::{self, Running};
 use crate::adapter::s3::sigv4::Signer;
 use crate::config;
 use crate::keyring::KeyError;
-use crate::seal::OpenError;
 
 /// Starts a store on disk and the gateway before it, stores files, shows what each side sees, tampers, and stays up
 #[derive(Debug, clap::Args)]
@@ -61,7 +61,7 @@ pub(super) enum DemoError {
     #[error(transparent)]
     Keys(#[from] KeyError),
     #[error("a stored object does not open offline: {0}")]
-    Open(#[from] OpenError),
+    Open(#[from] OpenFault),
     #[error("the file {0} is not in the tree")]
     Missing(String),
     #[error("interrupted")]

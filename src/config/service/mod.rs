@@ -15,9 +15,13 @@ use super::section::Section;
 use super::value;
 use crate::policy::Policy;
 use crate::seal::Context;
+use crate::seal::scan::Language;
 
 /// Reads what only one kind of service has.
 type ReadKind = fn(&mut Section<'_, '_>, &Files, Option<Identity>) -> Particulars;
+
+/// Of error pages.
+const LANGUAGES: &[(&str, Language)] = &[("fr", Language::French), ("en", Language::English)];
 
 const KINDS: &[(&str, ReadKind)] = &[
     ("s3", s3::read),

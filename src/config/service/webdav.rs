@@ -1,6 +1,8 @@
 //! `kind = "webdav"`.
 
-use super::{Identity, Particulars, Rest, policy, transport};
+use toml::de::DeValue;
+
+use super::{Identity, LANGUAGES, Particulars, Rest, policy, transport};
 use crate::adapter::webdav::settings::{Preconditions, Settings, UnknownLength, UpstreamSettings};
 use crate::adapter::webdav::table::{GROUPS, LEGACY};
 use crate::config::files::Files;
@@ -20,6 +22,9 @@ const PRECONDITIONS: &[(&str, Preconditions)] = &[
 /// What becomes of files that lie at the provider unsealed.
 const LEGACY_READ: &[(&str, bool)] = &[("refuse", false), ("read", true)];
 
+/// Whether names are sealed.
+const NAMES: &[(&str, bool)] = &[("clear", false), ("sealed", true)];
+
 /// The `[upstream]` table, and what of it belongs to the adapter.
 struct Upstream {
     transport: Transport,
@@ -34,6 +39,12 @@ pub(super) fn read(
     identity: Option<Identity>,
 ) -> Particulars {
     let legacy = root.or("legacy", "\"refuse\"", value::one_of(LEGACY_READ));
+    let names = root.or("names", "\"clear\"", value::one_of(NAMES));
+    let below = root.or("names_below", "\"/\"", path);
+    let uploads = root.or("uploads_below", "\"/remote.php/dav/uploads/*\"", path);
+    let language = root.or("language", "\"fr\"", value::one_of(LANGUAGES));
+    let contact_given = root.has("contact");
+    let contact = root.optional("contact", value::string);
     let upstream = upstream(root.table("upstream"), files);
     let policy = policy(root.table("policy"), GROUPS);
     let rest = || {
@@ -53,6 +64,13 @@ pub(super) fn read(
                 max_put: upstream.max_put,
                 unknown_length: upstream.unknown_length,
                 preconditions: upstream.preconditions,
+                uploads_below: uploads?,
+                language: language?,
+                contact: match contact_given {
+                    true => Some(contact?),
+                    false => None,
+                },
+                names_below: names?.then_some(below?),
             }),
             transport: upstream.transport,
         })
@@ -79,4 +97,16 @@ fn upstream(mut section: Section<'_, '_>, files: &Files) -> Option<Upstream> {
         unknown_length: unknown_length?,
         preconditions: preconditions?,
     })
+}
+
+/// A path such as `/remote.php/dav/files/*`.
+fn path(value: &DeValue<'_>) -> Result<String, String> {
+    const WHAT: &str = "a path such as \"/\" or \"/remote.php/dav/files/*\"";
+    let text = value::string(value)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~*".contains(c);
+    if text.starts_with('/') && text.chars().all(plain) && !text.contains("//") {
+        Ok(text)
+    } else {
+        Err(format!("expected {WHAT}"))
+    }
 }

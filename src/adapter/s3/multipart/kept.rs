@@ -66,14 +66,14 @@ pub(super) fn result_text(
             text.push_str(&format!("{name}={value}\n"));
         }
     }
-    if let Some((value, kind)) = checksum {
-        if let Some(name) = value.algorithm().element() {
-            let shown = match kind {
-                Kind::Composite => checksum::composite_text(value, parts),
-                Kind::FullObject => value.base64(),
-            };
-            text.push_str(&format!("{name}={shown}\nChecksumType={}\n", kind.name()));
-        }
+    if let Some((value, kind)) = checksum
+        && let Some(name) = value.algorithm().element()
+    {
+        let shown = match kind {
+            Kind::Composite => checksum::composite_text(value, parts),
+            Kind::FullObject => value.base64(),
+        };
+        text.push_str(&format!("{name}={shown}\nChecksumType={}\n", kind.name()));
     }
     text
 }

@@ -6,7 +6,7 @@ mod sealing;
 
 use http::HeaderName;
 
-use super::{Identity, Particulars, Rest, transport};
+use super::{Identity, LANGUAGES, Particulars, Rest, transport};
 use crate::adapter::http::head::RESERVED;
 use crate::adapter::http::settings::{Settings, UpstreamSettings};
 use crate::config::files::Files;
@@ -14,9 +14,6 @@ use crate::config::lowered::{Kind, Transport};
 use crate::config::section::Section;
 use crate::config::value;
 use crate::policy::Policy;
-use crate::seal::scan::Language;
-
-const LANGUAGES: &[(&str, Language)] = &[("fr", Language::French), ("en", Language::English)];
 
 pub(super) fn read(
     root: &mut Section<'_, '_>,

@@ -1,0 +1,151 @@
+//! Sealed names in paths: every component below a path that the operator names is sealed on its own, so that the
+//! provider moves and copies directories without the gateway.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+
+use super::pattern::Pattern;
+use crate::error::{OPERATION_DENIED, PROTOCOL, Refusal};
+use crate::seal::name::{LONGEST, NameKey};
+
+/// Characters of a component that stay as they are in a URL (RFC 3986, section 2.3).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Where names are sealed, and with what.
+pub(super) struct Naming {
+    key: NameKey,
+    below: Pattern,
+}
+
+impl Naming {
+    pub fn new(key: NameKey, below: &str) -> Self {
+        Self {
+            key,
+            below: Pattern::new(below),
+        }
+    }
+
+    /// The path as the provider has it.
+    ///
+    /// # Errors
+    /// A name that is too long to be sealed.
+    pub fn outward(&self, path: &str) -> Result<String, Refusal> {
+        self.mapped(path, |component| {
+            let name: Vec<u8> = percent_decode_str(component).collect();
+            self.key.seal(&name).map_err(|_| {
+                let mut refusal = Refusal::new(&PROTOCOL).message(format!(
+                    "A name is too long: names are sealed here, and {LONGEST} bytes are the most."
+                ));
+                refusal.status = Some(414);
+                refusal
+            })
+        })
+    }
+
+    /// The path as the client has it. A name that is not sealed stays as it is.
+    pub fn inward(&self, path: &str) -> String {
+        let opened = |component: &str| -> Result<String, std::convert::Infallible> {
+            let text = percent_decode_str(component).decode_utf8_lossy();
+            Ok(match self.key.open(&text) {
+                Some(name) => percent_encode(&name, ENCODED).to_string(),
+                None => component.to_owned(),
+            })
+        };
+        match self.mapped(path, opened) {
+            Ok(path) => path,
+            Err(never) => match never {},
+        }
+    }
+
+    /// A name that stands by itself (`displayname`).
+    pub fn opened(&self, text: &str) -> Option<String> {
+        String::from_utf8(self.key.open(text)?).ok()
+    }
+
+    /// # Errors
+    /// The path lies where names are not sealed: nothing is written there.
+    pub fn covers(&self, path: &str) -> Result<(), Refusal> {
+        match self.below.behind(path) {
+            Some(parts) if !parts.is_empty() => Ok(()),
+            _ => Err(Refusal::new(&OPERATION_DENIED).message(format!(
+                "Names are sealed below {}, and nothing is written elsewhere.",
+                self.below
+            ))),
+        }
+    }
+
+    fn mapped<E>(&self, path: &str, map: impl Fn(&str) -> Result<String, E>) -> Result<String, E> {
+        if self.below.behind(path).is_none() {
+            return Ok(path.to_owned());
+        }
+        let mut above = self.below.len();
+        let mut out = Vec::new();
+        for part in path.split('/') {
+            if part.is_empty() {
+                out.push(String::new());
+            } else if above > 0 {
+                above -= 1;
+                out.push(part.to_owned());
+            } else {
+                out.push(map(part)?);
+            }
+        }
+        Ok(out.join("/"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::Context;
+    use crate::secret::Secret;
+
+    fn naming(below: &str) -> Naming {
+        let context = Context::new("t", "s", "n").unwrap();
+        let secret = Secret::from_slice(&[3; 48]).unwrap();
+        Naming::new(NameKey::new(&secret, &context), below)
+    }
+
+    #[test]
+    fn components_below_the_root_are_sealed_each_on_its_own() {
+        let naming = naming("/dav/*/");
+        let path = "/dav/alice/Dossier%20%C3%A9/a.txt/";
+        let out = naming.outward(path).unwrap();
+        let parts: Vec<&str> = out.split('/').collect();
+        assert_eq!(parts[..3], ["", "dav", "alice"]);
+        assert!(parts[3].starts_with("n1") && parts[4].starts_with("n1") && parts[5].is_empty());
+        assert_eq!(naming.inward(&out), path);
+        let moved = naming.outward("/dav/bob/a.txt").unwrap();
+        assert!(moved.ends_with(parts[4]));
+        for above in ["/", "/dav/alice", "/dav/alice/", "/other/alice/x"] {
+            assert_eq!(naming.outward(above).unwrap(), above);
+        }
+        assert_eq!(
+            naming.inward("/dav/alice/plain%20name"),
+            "/dav/alice/plain%20name"
+        );
+    }
+
+    #[test]
+    fn nothing_is_written_where_names_are_clear() {
+        let naming = naming("/dav/*");
+        assert!(naming.covers("/dav/alice/x").is_ok());
+        for path in ["/dav/alice", "/dav/alice/", "/", "/other/alice/x"] {
+            assert_eq!(naming.covers(path).unwrap_err().status(), 403, "{path}");
+        }
+        assert!(super::tests::naming("/").covers("/x").is_ok());
+    }
+
+    #[test]
+    fn a_name_too_long_is_refused() {
+        let naming = naming("/");
+        assert!(naming.outward(&format!("/{}", "a".repeat(LONGEST))).is_ok());
+        let refusal = naming
+            .outward(&format!("/{}", "a".repeat(LONGEST + 1)))
+            .unwrap_err();
+        assert_eq!(refusal.status(), 414);
+    }
+}
