@@ -21,6 +21,15 @@ file = "photo"
 keep_name = true
 
 [[rule]]
+name = "create-as-json"
+methods = ["POST"]
+path = "/records"
+request = "json"
+answer = ["json"]
+[[rule.seal]]
+json = "$.title"
+
+[[rule]]
 name = "file"
 methods = ["GET"]
 path = "/files/{id}"
@@ -170,11 +179,13 @@ fn what_the_rule_does_not_name_breaks_the_upload_off() {
         &cut,
     );
     assert_eq!(answer.code(), "body-incomplete");
-    let other = gate.send(
-        "POST",
-        "/records",
-        &[("content-type", "application/json")],
-        b"{}",
+    // of two rules for one path, the body's type decides
+    assert_eq!(
+        gate.json("POST", "/records", "{\"title\":\"x\"}").status,
+        201
     );
+    let text = gate.provider.last().text();
+    assert!(text.starts_with("{\"title\":\"sc1."));
+    let other = gate.send("POST", "/records", &[("content-type", "text/plain")], b"{}");
     assert_eq!(other.code(), "encoding-unknown");
 }

@@ -86,6 +86,20 @@ fn unreachable_and_ambiguous_rules_are_faults() {
     assert_eq!(faults(&three(["/a/b", "/{x}/b", "/a/{y}"])), "");
     let twice = three(["/a", "/b", ""]).replace("r1", "r0");
     assert!(faults(&twice).contains("a rule `r0` already"));
+    // another type of body on one path
+    let typed = |first: &str, second: &str| {
+        three(["/a", "/a", ""])
+            .replacen("answer", &format!("request = \"{first}\"\nanswer"), 1)
+            .replacen(
+                "name = \"r1\"",
+                &format!("name = \"r1\"\nrequest = \"{second}\""),
+                1,
+            )
+    };
+    assert_eq!(faults(&typed("json", "multipart")), "");
+    assert_eq!(faults(&typed("json", "object")), "");
+    assert!(faults(&typed("json", "json")).contains("never reached"));
+    assert!(faults(&typed("object", "json")).contains("never reached"));
     // another method is another matter
     let other = three(["/a/{x}", "/a/b", ""]).replacen("GET", "POST", 1);
     assert_eq!(faults(&other), "");

@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, request};
 
 use self::head::Names;
@@ -79,12 +79,21 @@ impl Http {
         rule.ok_or_else(|| Refusal::new(&INTERNAL))
     }
 
+    /// Where no rule takes the body's type, the first of method and path says what it wants.
     fn fits(&self, head: &request::Parts) -> Result<usize, Refusal> {
-        let fits = |rule: &Rule| rule.fits(&head.method, head.uri.path());
-        self.settings.rules.iter().position(fits).ok_or_else(|| {
+        let kind = head.headers.get(CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let rules = self.settings.rules.iter().enumerate();
+        let mut fits = rules.filter(|(_, rule)| rule.fits(&head.method, head.uri.path()));
+        let first = fits.next().ok_or_else(|| {
             Refusal::new(&OPERATION_UNKNOWN)
                 .message("No rule of this service names this method and path.")
-        })
+        })?;
+        if first.1.takes(kind) {
+            return Ok(first.0);
+        }
+        let other = fits.find(|(_, rule)| rule.takes(kind));
+        Ok(other.map_or(first.0, |(index, _)| index))
     }
 
     /// Sends a request without a body.

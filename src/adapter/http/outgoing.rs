@@ -105,7 +105,7 @@ pub(super) async fn body(
             Ok(Cleared::relayed(plain, permit))
         }
         (RequestBody::Json { fields, paths }, Permit::Document(permit)) => {
-            expect_type(&head.headers, &["application/json"], to)?;
+            expect_type(rule, &head.headers, to)?;
             let document = plain.collect(limit).await?;
             let sealed = json::rewrite(&document, paths, |picked| {
                 sealer.json(&fields[picked.path].sealing, &picked)
@@ -113,7 +113,7 @@ pub(super) async fn body(
             Ok(Cleared::document(sealed, permit))
         }
         (RequestBody::Form { fields, clear }, Permit::Document(permit)) => {
-            expect_type(&head.headers, &["application/x-www-form-urlencoded"], to)?;
+            expect_type(rule, &head.headers, to)?;
             let document = plain.collect(limit).await?;
             let document = String::from_utf8(document)
                 .map_err(|_| Refusal::new(&PROTOCOL).message("The form is not UTF-8."))?;
@@ -204,19 +204,17 @@ fn declared(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
         .ok_or_else(|| Refusal::new(&BODY_INCOMPLETE))
 }
 
-/// The body's type must be one of these, in UTF-8.
-fn expect_type(from: &HeaderMap, expected: &[&str], to: &mut HeaderMap) -> Result<(), Refusal> {
+/// The body's type must be the rule's, in UTF-8.
+fn expect_type(rule: &Rule, from: &HeaderMap, to: &mut HeaderMap) -> Result<(), Refusal> {
     let kind = from.get(CONTENT_TYPE);
     let text = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let media = text.split(';').next().unwrap_or_default().trim();
-    let known = expected.iter().any(|name| media.eq_ignore_ascii_case(name));
-    if let (Some(kind), true, true) = (kind, known, utf8(text)) {
+    if let (Some(kind), true, true) = (kind, rule.takes(text), utf8(text)) {
         to.insert(CONTENT_TYPE, kind.clone());
         return Ok(());
     }
     Err(Refusal::new(&ENCODING_UNKNOWN).message(format!(
         "The service's rule takes {} in UTF-8 here.",
-        expected.join(" or ")
+        rule.request.media().unwrap_or("another type")
     )))
 }
 

@@ -23,7 +23,7 @@ pub struct Settings {
     pub headers: Vec<HeaderName>,
     /// Bytes of a JSON or form body, which is read whole before any of it is sent.
     pub max_document: usize,
-    /// The first that fits counts.
+    /// The first that fits counts; among those of one method and path, the first that takes the body's type.
     pub rules: Vec<Rule>,
 }
 
@@ -118,6 +118,18 @@ pub enum RequestBody {
     },
 }
 
+impl RequestBody {
+    /// The media type that the body must have; `None`: any.
+    pub fn media(&self) -> Option<&'static str> {
+        match self {
+            Self::Json { .. } => Some("application/json"),
+            Self::Form { .. } => Some("application/x-www-form-urlencoded"),
+            Self::Multipart { .. } => Some("multipart/form-data"),
+            Self::Nothing | Self::Relayed | Self::Object { .. } => None,
+        }
+    }
+}
+
 /// A part of a form that is sealed as an object.
 #[derive(Debug)]
 pub struct FilePart {
@@ -154,5 +166,12 @@ impl Rule {
 
     pub fn fits(&self, method: &Method, path: &str) -> bool {
         self.methods.contains(method) && self.path.matches(path)
+    }
+
+    /// Whether the body's type, as `Content-Type` has it, is the rule's.
+    pub fn takes(&self, kind: &str) -> bool {
+        let media = kind.split(';').next().unwrap_or_default().trim();
+        let own = self.request.media();
+        own.is_none_or(|own| own.eq_ignore_ascii_case(media))
     }
 }

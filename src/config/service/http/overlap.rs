@@ -23,6 +23,12 @@ pub(super) fn check<'r>(
 }
 
 fn against(rule: &Rule, before: &Rule, first: &[&Rule]) -> Option<String> {
+    // a rule that takes one type of body leaves the others to those behind it
+    if let Some(media) = before.request.media()
+        && rule.request.media() != Some(media)
+    {
+        return None;
+    }
     let shared: Vec<_> = rule
         .methods
         .iter()
