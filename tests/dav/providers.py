@@ -209,8 +209,8 @@ class Plain:
                 return
             raw = socket.create_connection(("127.0.0.1", self.secure_port))
             server = self.context.wrap_socket(raw, server_hostname="localhost")
-            for source, target in ((client, server), (server, client)):
-                threading.Thread(target=carry, args=[source, target], daemon=True).start()
+            for source, target, answers in ((client, server, False), (server, client, True)):
+                threading.Thread(target=carry, args=[source, target, answers], daemon=True).start()
 
     def __enter__(self):
         return self
@@ -219,13 +219,15 @@ class Plain:
         self.listener.close()
 
 
-def carry(source, target):
-    """One direction, until its end."""
+def carry(source, target, answers):
+    """One direction, until its end. Only the end of the answers ends both: they may still be under way when nothing more is
+    taken of the client."""
     try:
         while data := source.recv(1 << 16):
             target.sendall(data)
     except OSError:
-        pass
+        if not answers:
+            return
     for end in (source, target):
         try:
             end.shutdown(socket.SHUT_RDWR)
