@@ -527,7 +527,14 @@ async fn checksums_of_parts_make_the_whole_ones() {
             assert_eq!(got.header("x-amz-checksum-type"), kind);
         }
     }
+    // what can't be verified is not accepted as if it were
     let gateway = Gateway::new();
+    let id = gateway.begin("k").await;
+    let tags = [(1, gateway.part("k", &id, 1, b"part").await)];
+    let value = checksum::of(Algorithm::Crc32, b"other");
+    let complete = gateway.complete("k", &id, &tags);
+    let complete = complete.header("x-amz-checksum-crc32", value.base64());
+    assert_eq!(complete.send().await.refused().1, "InvalidRequest");
     let bad = gateway
         .ask("POST", "/bucket/k?uploads")
         .header("x-amz-checksum-algorithm", "SHA256")
