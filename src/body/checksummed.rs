@@ -31,6 +31,7 @@ impl Cleared<Outbound> {
             next: Next::Size,
             left: length,
             unsent: framed_len(length),
+            failed: None,
         })))
     }
 }
@@ -58,6 +59,8 @@ struct Checksummed {
     next: Next,
     left: u64,
     unsent: u64,
+    /// What broke it: said again to whoever asks again.
+    failed: Option<Fault>,
 }
 
 impl Checksummed {
@@ -127,9 +130,14 @@ impl Body for Checksummed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        if let Some(fault) = &self.failed {
+            return Poll::Ready(Some(Err(fault.clone())));
+        }
         let step = ready!(self.step(cx));
-        if let Some(Ok(bytes)) = &step {
-            self.unsent = self.unsent.saturating_sub(bytes.len() as u64);
+        match &step {
+            Some(Ok(bytes)) => self.unsent = self.unsent.saturating_sub(bytes.len() as u64),
+            Some(Err(fault)) => self.failed = Some(fault.clone()),
+            None => {}
         }
         Poll::Ready(step.map(|bytes| bytes.map(Frame::data)))
     }

@@ -49,7 +49,8 @@ pub struct OpenBody {
     first: Option<Bytes>,
     held: Option<Bytes>,
     unreleased: u64,
-    failed: bool,
+    /// What broke it: said again to whoever asks again.
+    failed: Option<Fault>,
 }
 
 impl OpenBody {
@@ -74,7 +75,7 @@ impl OpenBody {
             first: None,
             held: None,
             unreleased: length,
-            failed: false,
+            failed: None,
         }
     }
 
@@ -152,8 +153,8 @@ impl Body for OpenBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        if self.failed {
-            return Poll::Ready(None);
+        if let Some(fault) = &self.failed {
+            return Poll::Ready(Some(Err(fault.clone())));
         }
         let step = match self.first.take() {
             Some(first) => Some(Ok(first)),
@@ -161,7 +162,7 @@ impl Body for OpenBody {
         };
         match &step {
             Some(Ok(bytes)) => self.unreleased = self.unreleased.saturating_sub(bytes.len() as u64),
-            Some(Err(_)) => self.failed = true,
+            Some(Err(fault)) => self.failed = Some(fault.clone()),
             None => {}
         }
         Poll::Ready(step.map(|bytes| bytes.map(Frame::data)))

@@ -14,7 +14,8 @@ pub struct ScanBody {
     source: Chunks,
     scanner: Scanner,
     output: Output,
-    ended: bool,
+    /// Ended, or broken by a fault, which is said again to whoever asks again.
+    ended: Option<Result<(), Fault>>,
     done: Option<Box<dyn FnOnce(Found) + Send>>,
 }
 
@@ -29,7 +30,7 @@ impl ScanBody {
             source: source.into_chunks(),
             scanner: Scanner::new(reading),
             output: Output::default(),
-            ended: false,
+            ended: None,
             done: Some(Box::new(done)),
         }
     }
@@ -48,8 +49,8 @@ impl Body for ScanBody {
             if let Some(piece) = this.output.pop() {
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
-            if this.ended {
-                return Poll::Ready(None);
+            if let Some(ended) = &this.ended {
+                return Poll::Ready(ended.clone().err().map(Err));
             }
             match ready!(this.source.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => {
@@ -58,11 +59,11 @@ impl Body for ScanBody {
                     }
                 }
                 Some(Err(fault)) => {
-                    this.ended = true;
+                    this.ended = Some(Err(fault.clone()));
                     return Poll::Ready(Some(Err(fault)));
                 }
                 None => {
-                    this.ended = true;
+                    this.ended = Some(Ok(()));
                     this.scanner.finish(&mut this.output);
                     if let Some(done) = this.done.take() {
                         done(this.scanner.found());
@@ -152,7 +153,7 @@ mod tests {
         let (mut body, told) = body(vec![Ok(Bytes::from("abc s")), Err(fault)]);
         assert!(body.frame().await.unwrap().is_ok());
         assert!(body.frame().await.unwrap().is_err());
-        assert!(body.frame().await.is_none());
+        assert!(body.frame().await.unwrap().is_err());
         assert!(told.lock().unwrap().is_none());
     }
 }

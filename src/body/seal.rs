@@ -384,6 +384,27 @@ mod tests {
         }
     }
 
+    /// Whoever has as many bytes as were announced asks for nothing more and would take the cut for the end.
+    #[test]
+    fn a_body_of_unknown_length_cut_between_two_segments_is_never_given_out_whole() {
+        let plain = vec![5; 3 * SEGMENT];
+        for kept in 1..3 {
+            let sealed = run(whole(sealing(Plain::whole(plain.clone()), None))).unwrap();
+            let total = seal::layout::sealed_len((kept * SEGMENT) as u64).unwrap();
+            let cut = &sealed[..total as usize];
+            let reader = ObjectReader::new(Arc::new(One(keys())), context(), total, None).unwrap();
+            let mut body = OpenBody::whole(answer(cut), reader);
+            let mut given = 0;
+            run(async {
+                while let Some(Ok(frame)) = body.frame().await {
+                    given += frame.into_data().unwrap().len();
+                }
+                assert!(matches!(body.frame().await, Some(Err(_))));
+            });
+            assert!(given < kept * SEGMENT, "{kept}");
+        }
+    }
+
     #[test]
     fn a_broken_body_of_unknown_length_never_ends_cleanly() {
         let broken = Plain::whole(vec![1; 10]).through(|source, faults| {

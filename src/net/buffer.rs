@@ -12,7 +12,8 @@ thread_local! {
     static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Bytes that wait, `start..end` of `bytes`. Holds ciphertext; nothing in it is worth hiding.
+/// Bytes that wait, `start..end` of `bytes`. Records are opened in place, so plaintext of an earlier connection may lie
+/// outside of that range: only what was filled is ever read.
 #[derive(Default)]
 pub(super) struct Buffer {
     bytes: Vec<u8>,

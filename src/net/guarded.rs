@@ -76,6 +76,8 @@ pub(super) struct Guarded<S> {
     busy: bool,
     draining: bool,
     writing: Pace,
+    /// Bytes taken since the last flush that ended: what it waits for.
+    unflushed: usize,
     linger: Option<Linger>,
 }
 
@@ -107,6 +109,7 @@ impl<S> Guarded<S> {
             busy: false,
             draining: false,
             writing: Pace::new(times.idle, times.minimum_rate),
+            unflushed: 0,
             linger: None,
         }
     }
@@ -266,6 +269,17 @@ impl<S> Guarded<S> {
             Poll::Pending => self.writing.poll_wait(cx).map(|_| Err(slow())),
         }
     }
+
+    fn wrote(
+        &mut self,
+        cx: &mut Context<'_>,
+        wrote: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(n)) = &wrote {
+            self.unflushed = self.unflushed.saturating_add(*n);
+        }
+        self.paced(cx, wrote, |n| *n)
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
@@ -275,7 +289,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.paced(cx, wrote, |n| *n)
+        self.wrote(cx, wrote)
     }
 
     fn poll_write_vectored(
@@ -284,7 +298,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.paced(cx, wrote, |n| *n)
+        self.wrote(cx, wrote)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -293,7 +307,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.paced(cx, flushed, |()| 0)
+        let due = self.unflushed;
+        if flushed.is_ready() {
+            self.unflushed = 0;
+        }
+        self.paced(cx, flushed, |()| due)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -436,5 +454,50 @@ mod tests {
         let (mut guarded, _) = guarded(far);
         let error = guarded.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    /// Takes what is written at once, as TLS does, and sends it at 5 KiB a second.
+    struct Behind(Option<Pin<Box<Sleep>>>, usize);
+
+    impl AsyncRead for Behind {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Behind {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.1 += buf.len();
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let time = Duration::from_secs(self.1 as u64 / 5120);
+            let timer = self.0.get_or_insert_with(|| Box::pin(sleep(time)));
+            ready!(timer.as_mut().poll(cx));
+            (self.0, self.1) = (None, 0);
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_fast_enough_is_served_whatever_a_flush_takes() {
+        let (mut guarded, _) = guarded(Behind(None, 0));
+        for _ in 0..10 {
+            guarded.write_all(&[0; 128 * 1024]).await.unwrap();
+            guarded.flush().await.unwrap();
+        }
     }
 }

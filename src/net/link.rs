@@ -78,9 +78,15 @@ impl Body for Sending {
             self.progress.taken.fetch_add(1, Ordering::Relaxed);
         }
         self.progress.starved.store(starved, Ordering::Relaxed);
-        // nobody asks for more once the declared length is out
-        let whole = self.body.is_end_stream() || self.body.size_hint().exact() == Some(0);
-        if whole || matches!(polled, Poll::Ready(None)) {
+        let ended = match &polled {
+            Poll::Ready(None) => true,
+            // nobody asks for more once the declared length is out
+            Poll::Ready(Some(Ok(_))) => {
+                self.body.is_end_stream() || self.body.size_hint().exact() == Some(0)
+            }
+            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
+        };
+        if ended {
             self.progress.ended.store(true, Ordering::Relaxed);
         }
         polled

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::request;
@@ -37,6 +37,8 @@ pub(super) struct Arrival {
     returned: Arc<Mutex<Option<Unread>>>,
     pace: Pace,
     expects: bool,
+    /// What broke it: said again to whoever asks again.
+    failed: Option<Fault>,
 }
 
 impl Arrival {
@@ -51,6 +53,7 @@ impl Arrival {
             returned: returned.clone(),
             pace: Pace::new(bounds.idle, bounds.minimum_rate),
             expects: head.headers.contains_key(http::header::EXPECT),
+            failed: None,
         };
         (Plain::new(Box::pin(arrival)), Returned(Some(returned)))
     }
@@ -68,6 +71,39 @@ impl Drop for Arrival {
     }
 }
 
+impl Arrival {
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        self.expects = false;
+        let too_slow = |_| {
+            Some(Err(Fault::new(
+                &TOO_SLOW,
+                "the client sends nothing, or too little",
+            )))
+        };
+        match Pin::new(incoming).poll_frame(cx) {
+            Poll::Pending => self.pace.poll_wait(cx).map(too_slow),
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                match self.pace.moved(bytes) {
+                    Ok(()) => Poll::Ready(Some(Ok(frame))),
+                    Err(slow) => Poll::Ready(too_slow(slow)),
+                }
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.incoming = None;
+                Poll::Ready(Some(Err(Fault::new(&BODY_INCOMPLETE, error.to_string()))))
+            }
+            Poll::Ready(None) => {
+                self.incoming = None;
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
 impl Body for Arrival {
     type Data = Bytes;
     type Error = Fault;
@@ -76,44 +112,25 @@ impl Body for Arrival {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let this = &mut *self;
-        let Some(incoming) = &mut this.incoming else {
-            return Poll::Ready(None);
-        };
-        this.expects = false;
-        let too_slow = |_| {
-            Some(Err(Fault::new(
-                &TOO_SLOW,
-                "the client sends nothing, or too little",
-            )))
-        };
-        match Pin::new(incoming).poll_frame(cx) {
-            Poll::Pending => this.pace.poll_wait(cx).map(too_slow),
-            Poll::Ready(Some(Ok(frame))) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                match this.pace.moved(bytes) {
-                    Ok(()) => Poll::Ready(Some(Ok(frame))),
-                    Err(slow) => Poll::Ready(too_slow(slow)),
-                }
-            }
-            Poll::Ready(Some(Err(error))) => {
-                this.incoming = None;
-                Poll::Ready(Some(Err(Fault::new(&BODY_INCOMPLETE, error.to_string()))))
-            }
-            Poll::Ready(None) => {
-                this.incoming = None;
-                Poll::Ready(None)
-            }
+        if let Some(fault) = &self.failed {
+            return Poll::Ready(Some(Err(fault.clone())));
         }
+        let step = ready!(self.step(cx));
+        if let Some(Err(fault)) = &step {
+            self.failed = Some(fault.clone());
+        }
+        Poll::Ready(step)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.failed.is_none() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        match (&self.failed, &self.incoming) {
+            (Some(_), _) => SizeHint::default(),
+            (None, Some(incoming)) => incoming.size_hint(),
+            (None, None) => SizeHint::with_exact(0),
+        }
     }
 }

@@ -225,14 +225,20 @@ impl ObjectReader {
     ) -> Result<Fed, OpenError> {
         let length = self.run_len();
         let n = opener.open_at(index, length, chunk)?;
-        if index < length / SEGMENT as u64 {
-            self.stage = Stage::Segments(opener, index + 1);
-            return Ok(Fed::Plain(0..n));
-        }
         let runs = self
             .trailer
             .as_ref()
             .map_or(1, |trailer| trailer.entries.len());
+        if index < length / SEGMENT as u64 {
+            self.stage = Stage::Segments(opener, index + 1);
+            // an empty segment ends the object: these are the last bytes, and whoever has them asks for nothing more
+            let last = self.run + 1 == runs && (index + 1) * SEGMENT as u64 == length;
+            return Ok(if last {
+                Fed::Held(0..n)
+            } else {
+                Fed::Plain(0..n)
+            });
+        }
         self.run += 1;
         if self.run < runs {
             self.stage = Stage::Header;

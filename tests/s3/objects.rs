@@ -561,3 +561,29 @@ async fn an_answer_before_the_bodys_end_is_no_success() {
     let seen = gateway.provider.seen();
     assert!(seen[0].broken, "the provider's body never ended cleanly");
 }
+
+/// An object of no bytes at all has the same metadata: only the length in the header tells that this one has some.
+#[tokio::test]
+async fn an_object_cut_to_the_size_of_another_is_never_told_of() {
+    let gateway = Gateway::new();
+    gateway.put("/bucket/e", "").send().await.ok();
+    gateway.put("/bucket/k", "content").send().await.ok();
+    let mut cut = gateway.provider.object("bucket", "k").unwrap();
+    cut.bytes = cut.bytes.slice(..sealed_length(&gateway.provider, "e"));
+    gateway.provider.store("bucket", "k", cut);
+    let stale = |range| {
+        let get = gateway.get("/bucket/k").header("range", range);
+        get.header("if-range", "\"stale\"")
+    };
+    for ask in [
+        gateway.get("/bucket/k"),
+        gateway.head("/bucket/k"),
+        gateway.get("/bucket/k?partNumber=1"),
+        stale("bytes=0-"),
+        stale("bytes=-1"),
+    ] {
+        let answer = ask.send().await;
+        assert_eq!(answer.code, "object-damaged");
+        assert_eq!(answer.status, 502);
+    }
+}

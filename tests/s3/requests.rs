@@ -164,6 +164,19 @@ async fn presigned_urls_carry_headers_in_their_query_and_none_of_it_goes_up() {
     assert_eq!(put.send_presigned().await.refused().1, "BadDigest");
 }
 
+/// What it asks for was decided without that field: it would write nothing over the object.
+#[tokio::test]
+async fn a_presigned_url_carries_no_field_that_names_another_operation() {
+    let gateway = Gateway::new();
+    gateway.put("/bucket/s", "content").send().await.ok();
+    gateway.provider.seen();
+    let copy = gateway.put("/bucket/k", "");
+    let copy = copy.header("x-amz-copy-source", "/bucket/s");
+    let refused = copy.send_presigned().await.refused();
+    assert_eq!(refused, (501, "NotImplemented".into()));
+    assert!(gateway.provider.seen().is_empty());
+}
+
 #[tokio::test]
 async fn only_the_regions_of_the_service_are_accepted() {
     use sceau::adapter::s3::sigv4::Signer;

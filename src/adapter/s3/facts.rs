@@ -19,8 +19,9 @@ use crate::error::{
     OBJECT_DAMAGED, OBJECT_SUBSTITUTED, OBJECT_UNSEALED, Refusal, UPSTREAM_INVALID,
 };
 use crate::seal::layout::{self, HEADER, LOCATOR};
+use crate::seal::run::RunHeader;
 use crate::seal::trailer::{self, Trailer};
-use crate::seal::{ObjectId, blob};
+use crate::seal::{ObjectId, OpenError, blob};
 
 /// Read from the end of a multi-run object at first: holds the trailer of up to 170 runs.
 const SUFFIX: u64 = 16 * 1024;
@@ -115,8 +116,7 @@ impl Core {
             (_, true) if sealed == 0 => (Source::Marker, 0),
             (_, true) => return Err(Refusal::new(&OBJECT_SUBSTITUTED).into()),
             (Some(header), false) => {
-                let length =
-                    layout::plain_len(sealed).ok_or_else(|| Refusal::new(&OBJECT_DAMAGED))?;
+                let length = run_length(header, sealed).map_err(|e| self.open_refusal(e))?;
                 (Source::Run(header.clone()), length)
             }
             (None, false) => {
@@ -273,10 +273,17 @@ fn same_object(trailer: &Trailer, object: ObjectId) -> Result<(), Refusal> {
         .ok_or_else(|| Refusal::new(&OBJECT_SUBSTITUTED))
 }
 
-fn locate(suffix: &[u8], sealed: u64) -> Result<u64, crate::seal::OpenError> {
-    let locator = suffix
-        .last_chunk::<LOCATOR>()
-        .ok_or(crate::seal::OpenError::Trailer)?;
+/// The length that a one-run object was sealed with, which the provider's must fit.
+fn run_length(header: &[u8; HEADER], sealed: u64) -> Result<u64, OpenError> {
+    let length = RunHeader::parse(header)?.length;
+    let length = length.ok_or(OpenError::NeedsTrailer)?;
+    (layout::sealed_len(length) == Some(sealed))
+        .then_some(length)
+        .ok_or(OpenError::Length)
+}
+
+fn locate(suffix: &[u8], sealed: u64) -> Result<u64, OpenError> {
+    let locator = suffix.last_chunk::<LOCATOR>().ok_or(OpenError::Trailer)?;
     trailer::locate(*locator, sealed)
 }
 

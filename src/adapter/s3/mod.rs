@@ -187,7 +187,9 @@ impl Adapter for S3 {
         let verified = core
             .verifier
             .verify(head, &target.query, &core.clients, now)?;
-        table::check_headers(verified.hoisted.iter().map(|(name, _)| name.as_str()))?;
+        let hoisted = || verified.hoisted.iter().map(|(name, _)| name.as_str());
+        table::check_headers(hoisted())?;
+        table::check_hoisted(hoisted())?;
         Ok(Subject {
             principal: verified.access_key.as_str().into(),
             proof: Box::new(Proof::Signed(verified)),

@@ -354,6 +354,25 @@ pub fn check_headers<'h>(names: impl IntoIterator<Item = &'h str>) -> Result<(),
     Ok(())
 }
 
+/// Refuses a header in a presigned URL's query that selects an operation: the request was classified without it.
+///
+/// # Errors
+/// `NotImplemented`, with the header's name.
+pub fn check_hoisted<'h>(names: impl IntoIterator<Item = &'h str>) -> Result<(), S3Error> {
+    let selects = |name: &str| {
+        let mut headers = TABLE.iter().filter_map(|row| row.header);
+        headers.any(|header| header.split('=').next() == Some(name))
+    };
+    match names.into_iter().find(|name| selects(name)) {
+        Some(name) => Err(S3Error::with(
+            &NOT_IMPLEMENTED,
+            "A field that names the operation must be sent as a header.",
+        )
+        .detail("Header", name)),
+        None => Ok(()),
+    }
+}
+
 /// Refuses headers of a group that the policy does not let pass. `x-amz-acl: private` is what holds without it.
 ///
 /// # Errors

@@ -22,8 +22,9 @@ use crate::adapter::s3::xml::{self, CompletedPart};
 use crate::body::{Cleared, Plain, SealedTail};
 use crate::error::{INTERNAL, Refusal};
 use crate::policy::DocumentPermit;
+use crate::seal::layout::LOCATOR;
 use crate::seal::run::RunEntry;
-use crate::seal::trailer::{Digests, seal_trailer};
+use crate::seal::trailer::{Digests, Trailer, seal_trailer};
 use crate::seal::{SealedBytes, layout};
 use crate::state::{Inserted, RowKey, StateError, Table};
 
@@ -254,10 +255,10 @@ impl Core {
         match inserted {
             Inserted::New => Ok(sealed),
             Inserted::Existing(value) => match parse_kept(&value)? {
-                (found, trailer, None) if found == list => {
+                (found, trailer, None) if found == list && self.names(trailer, chosen) => {
                     Ok(SealedBytes::from_seal(trailer.to_vec()))
                 }
-                // another list was tried before and did not succeed
+                // another list was tried before, or other attempts of its parts, and did not succeed
                 (_, _, None) => {
                     let value = kept(list, &sealed.clone().into_bytes(), None);
                     self.vault
@@ -268,6 +269,26 @@ impl Core {
                 _ => Err(S3Error::new(&NO_SUCH_UPLOAD).into()),
             },
         }
+    }
+
+    /// Whether a kept trailer is of the attempts that count now: a part may have been sent again, its tag the same.
+    fn names(&self, kept: &[u8], chosen: &Chosen) -> bool {
+        let total = chosen.entries.iter().map(|entry| entry.length).sum();
+        let Some((run, _)) = kept.split_last_chunk::<LOCATOR>() else {
+            return false;
+        };
+        layout::sealed_len(total)
+            .map(|sealed| {
+                Trailer::open(
+                    self.lookup.as_ref(),
+                    &self.context,
+                    &mut run.to_vec(),
+                    sealed,
+                )
+            })
+            .is_some_and(|opened| {
+                opened.is_ok_and(|it| it.entries == chosen.entries && it.digests == chosen.digests)
+            })
     }
 
     /// Uploads what ends the object: a spooled last part with the trailer, or the trailer as a part of its own. Gives

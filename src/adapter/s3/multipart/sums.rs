@@ -3,7 +3,7 @@
 use super::rows::{PartRow, UploadRow};
 use crate::adapter::s3::call::Call;
 use crate::adapter::s3::checksum::{self, Algorithm, Kind, Value};
-use crate::adapter::s3::error::{BAD_DIGEST, INVALID_PART, S3Error};
+use crate::adapter::s3::error::{BAD_DIGEST, INVALID_PART, INVALID_REQUEST, S3Error};
 use crate::adapter::s3::xml::CompletedPart;
 use crate::error::Refusal;
 use crate::seal::run::RunEntry;
@@ -72,22 +72,32 @@ pub(super) fn md5_tag(rows: &[PartRow]) -> Option<String> {
     ))
 }
 
-/// The client's checksum of the whole object must be what its parts make.
+/// The client's checksum of the whole object must be what its parts make; one that can't be held against them is refused.
 pub(super) fn check_declared(
     call: &Call,
     checksum: Option<&(Value, Kind)>,
     parts: usize,
 ) -> Result<(), Refusal> {
-    let Some((value, kind)) = checksum else {
-        return Ok(());
-    };
-    let shown = match kind {
-        Kind::Composite => checksum::composite_text(value, parts),
-        Kind::FullObject => value.base64(),
-    };
-    let sent = call.text(value.algorithm().header());
-    if sent.is_some_and(|sent| sent != shown && sent != value.base64()) {
-        return Err(S3Error::new(&BAD_DIGEST).into());
+    for algorithm in Algorithm::FLEXIBLE {
+        let Some(sent) = call.text(algorithm.header()) else {
+            continue;
+        };
+        let Some((value, kind)) = checksum.filter(|(value, _)| value.algorithm() == algorithm)
+        else {
+            return Err(S3Error::with(
+                &INVALID_REQUEST,
+                "The parts were not sent with checksums that make the object's.",
+            )
+            .detail("Header", algorithm.header())
+            .into());
+        };
+        let shown = match kind {
+            Kind::Composite => checksum::composite_text(value, parts),
+            Kind::FullObject => value.base64(),
+        };
+        if sent != shown && sent != value.base64() {
+            return Err(S3Error::new(&BAD_DIGEST).into());
+        }
     }
     Ok(())
 }
