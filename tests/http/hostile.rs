@@ -1,0 +1,83 @@
+//! What clients and providers could write so that the gateway and its peer read two different things.
+
+use crate::gate::Gate;
+
+const RULES: &str = r#"
+[[rule]]
+name = "send"
+methods = ["POST"]
+path = "/send"
+request = "json"
+answer = ["json"]
+clear = ["$"]
+[[rule.seal]]
+json = "$.text"
+[[rule.seal]]
+header = "x-subject"
+
+[[rule]]
+name = "read"
+methods = ["GET"]
+path = "/read"
+answer = ["json", "text"]
+
+[[rule]]
+name = "search"
+methods = ["GET"]
+path = "/search"
+answer = ["json"]
+query = ["*"]
+[[rule.seal]]
+query = "q"
+
+[[rule]]
+name = "page"
+methods = ["GET"]
+path = "/static/{rest*}"
+answer = ["relay"]
+
+[[rule]]
+name = "rename"
+methods = ["POST"]
+path = "/rooms/{room}"
+request = "relay"
+answer = ["relay"]
+
+[[rule]]
+name = "others"
+methods = ["POST"]
+path = "/{rest*}"
+request = "relay"
+answer = ["relay"]
+"#;
+
+fn token(gate: &Gate) -> String {
+    gate.json("POST", "/send", "{\"text\":\"secret\"}");
+    let sent = gate.provider.last().json();
+    sent["text"].as_str().unwrap().to_owned()
+}
+
+/// A client sends these fields back by itself: what is opened in them would be the provider's to read.
+#[test]
+fn tokens_do_not_open_in_fields_that_clients_send_back() {
+    let gate = Gate::new(RULES);
+    let t = token(&gate);
+    let fields = [
+        "set-cookie",
+        "etag",
+        "location",
+        "link",
+        "refresh",
+        "www-authenticate",
+        "x-next-page",
+    ];
+    let mut headers = vec![("content-type", "text/plain".to_owned())];
+    headers.extend(fields.iter().map(|name| (*name, format!("/a={t}"))));
+    headers.push(("x-subject", t.clone()));
+    gate.provider.can_with("/read", 200, headers, "x");
+    let answer = gate.get("/read");
+    for name in fields {
+        assert_eq!(answer.header(name), format!("/a={t}"), "{name}");
+    }
+    assert_eq!(answer.header("x-subject"), "secret");
+}
