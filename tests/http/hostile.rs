@@ -81,3 +81,15 @@ fn tokens_do_not_open_in_fields_that_clients_send_back() {
     }
     assert_eq!(answer.header("x-subject"), "secret");
 }
+
+/// Digest credentials repeat the query and path as the client has them (RFC 7616, section 3.4).
+#[test]
+fn credentials_that_repeat_a_sealed_query_are_refused() {
+    let gate = Gate::new(RULES);
+    let digest = "digest username=\"a\", uri=\"/search?q=secret\", response=\"0\"";
+    let answer = gate.send("GET", "/search?q=secret", &[("authorization", digest)], b"");
+    assert_eq!((answer.status, gate.provider.count()), (403, 0));
+    let bearer = [("authorization", "Bearer x")];
+    gate.send("GET", "/search?q=secret", &bearer, b"");
+    assert_eq!(gate.provider.count(), 1);
+}

@@ -159,7 +159,7 @@ impl Adapter for Http {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         let foreign = || Refusal::new(&INTERNAL).message("An operation of another adapter.");
-        let index = *operation.detail.downcast_ref().ok_or_else(foreign)?;
+        let index: usize = *operation.detail.downcast_ref().ok_or_else(foreign)?;
         let rule = self.settings.rules.get(index).ok_or_else(foreign)?;
         let permit = match &verdict {
             Verdict::Protect(permit) => Permit::Document(permit),
@@ -172,6 +172,9 @@ impl Adapter for Http {
             &self.settings,
             super::authority(&head.uri, &head.headers).unwrap_or_default(),
         );
+        if !rule.sealed_query.is_empty() {
+            super::check_credentials(&head.headers)?;
+        }
         let sealer = Sealer::new(self, *exchange);
         let query = outgoing::query(rule, &sealer, head.uri.query())?;
         let call = Call {

@@ -1,0 +1,17 @@
+//! What a provider or a client could write so that the gateway and its peer read two different things.
+
+use crate::gate::{Gate, settings};
+use crate::provider::Provider;
+
+/// Digest credentials repeat the path as the client has it (RFC 7616, section 3.4).
+#[test]
+fn credentials_that_repeat_a_sealed_name_are_refused() {
+    let mut sealed = settings();
+    sealed.names_below = Some("/".into());
+    let gate = Gate::with(sealed, &[], Provider::default());
+    let digest = [("authorization", "digest username=\"a\", uri=\"/secret\"")];
+    assert_eq!(gate.send("PUT", "/secret", &digest, b"x").status, 403);
+    assert!(gate.provider.methods().is_empty());
+    let clear = Gate::new();
+    assert_eq!(clear.send("PUT", "/secret", &digest, b"x").status, 201);
+}
