@@ -1,6 +1,6 @@
 //! What clients and providers could write so that the gateway and its peer read two different things.
 
-use crate::gate::Gate;
+use crate::gate::{Gate, load};
 
 const RULES: &str = r#"
 [[rule]]
@@ -80,6 +80,37 @@ fn tokens_do_not_open_in_fields_that_clients_send_back() {
         assert_eq!(answer.header(name), format!("/a={t}"), "{name}");
     }
     assert_eq!(answer.header("x-subject"), "secret");
+}
+
+#[test]
+fn a_type_that_the_sealing_rule_does_not_take_is_not_left_to_one_that_relays() {
+    let gate = Gate::new(RULES);
+    for kind in [&[][..], &[("content-type", "text/plain")]] {
+        let answer = gate.send("POST", "/send", kind, b"{\"text\":\"secret\"}");
+        assert_eq!(answer.code(), "encoding-unknown", "{kind:?}");
+    }
+    assert_eq!(gate.provider.count(), 0);
+}
+
+#[test]
+fn a_relay_behind_a_sealing_rule_of_the_same_path_is_never_reached() {
+    let rules = r#"
+[[rule]]
+name = "send"
+methods = ["POST"]
+path = "/send"
+request = "json"
+answer = ["json"]
+[[rule.seal]]
+json = "$.text"
+[[rule]]
+name = "other"
+methods = ["POST"]
+path = "/send"
+request = "relay"
+answer = ["relay"]
+"#;
+    assert!(load(rules).err().unwrap().contains("never reached"));
 }
 
 /// Digest credentials repeat the query and path as the client has them (RFC 7616, section 3.4).

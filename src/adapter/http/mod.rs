@@ -79,7 +79,8 @@ impl Http {
         rule.ok_or_else(|| Refusal::new(&INTERNAL))
     }
 
-    /// Where no rule takes the body's type, the first of method and path says what it wants.
+    /// Where no rule takes the body's type, the first of method and path says what it wants. A rule that relays bodies
+    /// does not take over what one that seals them has left: a provider may read JSON whatever it is called.
     fn fits(&self, head: &request::Parts) -> Result<usize, Refusal> {
         let kind = head.headers.get(CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -92,7 +93,7 @@ impl Http {
         if first.1.takes(kind) {
             return Ok(first.0);
         }
-        let other = fits.find(|(_, rule)| rule.takes(kind));
+        let other = fits.find(|(_, rule)| rule.takes(kind) && !rule.relays_bodies());
         Ok(other.map_or(first.0, |(index, _)| index))
     }
 

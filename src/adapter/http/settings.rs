@@ -164,6 +164,11 @@ impl Rule {
         matches!(self.answer, Answer::Relayed)
     }
 
+    pub fn relays_bodies(&self) -> bool {
+        matches!(self.request, RequestBody::Relayed)
+    }
+
+    /// A rule that relays bodies takes no path that may be another's: its bodies are sealed by nobody.
     pub fn fits(&self, method: &Method, path: &str) -> bool {
         self.methods.contains(method) && self.path.matches(path)
     }
