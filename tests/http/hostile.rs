@@ -113,6 +113,26 @@ answer = ["relay"]
     assert!(load(rules).err().unwrap().contains("never reached"));
 }
 
+/// Servers whose names fold case would take these for the sealed member.
+#[test]
+fn a_name_that_resembles_a_sealed_one_does_not_pass_in_clear() {
+    let gate = Gate::new(RULES);
+    for key in ["Text", "TEXT", "te\\u0058t"] {
+        let body = format!("{{\"text\":\"x\",\"{key}\":\"secret\"}}");
+        assert_eq!(
+            gate.json("POST", "/send", &body).code(),
+            "rule-violated",
+            "{key}"
+        );
+    }
+    for query in ["Q=secret", "%51=secret", "q[]=secret", "q%5B0%5D=secret"] {
+        let answer = gate.get(&format!("/search?{query}"));
+        assert_eq!(answer.code(), "rule-violated", "{query}");
+    }
+    assert_eq!(gate.provider.count(), 0);
+    assert_eq!(gate.json("POST", "/send", "{\"texts\":\"x\"}").status, 201);
+}
+
 /// Digest credentials repeat the query and path as the client has them (RFC 7616, section 3.4).
 #[test]
 fn credentials_that_repeat_a_sealed_query_are_refused() {

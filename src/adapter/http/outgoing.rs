@@ -4,6 +4,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, request};
 
 use super::Http;
+use super::alike;
 use super::json;
 use super::multipart::Form;
 use super::settings::{RequestBody, Rule, Sealed};
@@ -26,8 +27,10 @@ pub(super) fn query(rule: &Rule, sealer: &Sealer, raw: Option<&str>) -> Result<S
         if let Some(sealed) = find(&rule.sealed_query, name) {
             return sealer.pair(&sealed.sealing, value);
         }
-        let passes = rule.query.iter().any(|known| known == name || known == ANY);
-        if passes {
+        let mut sealed = rule.sealed_query.iter();
+        let resembles = sealed.any(|sealed| alike::parameter(name, &sealed.place));
+        let named = |known: &String| known == name || known == ANY && !resembles;
+        if rule.query.iter().any(named) {
             Ok(Treated::Kept)
         } else {
             Err(Refusal::new(&RULE_VIOLATED).message(format!(

@@ -131,8 +131,11 @@ impl<'d> Walk<'d, '_> {
         let place = if place == 0 {
             0
         } else {
-            self.paths
-                .member(place, &lex::decoded(self.document, &key)?)
+            let key = lex::decoded(self.document, &key)?;
+            if self.paths.resembles(place, &key) {
+                return Err(Wrong::Unnamed(start));
+            }
+            self.paths.member(place, &key)
         };
         if place == 0 && !clear {
             return Err(Wrong::Unnamed(start));
