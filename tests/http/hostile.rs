@@ -133,6 +133,23 @@ fn a_name_that_resembles_a_sealed_one_does_not_pass_in_clear() {
     assert_eq!(gate.json("POST", "/send", "{\"texts\":\"x\"}").status, 201);
 }
 
+#[test]
+fn one_charset_and_that_utf_8() {
+    let gate = Gate::new(RULES);
+    for kind in [
+        "application/json; charset=utf-8; charset=utf-7",
+        "application/json; charset = utf-7",
+        "application/json; a=\"charset=utf-8\"; charset=utf-7",
+        "application/json; charset*=utf-7''",
+    ] {
+        let answer = gate.send("POST", "/send", &[("content-type", kind)], b"{}");
+        assert_eq!(answer.code(), "encoding-unknown", "{kind}");
+    }
+    let kind = "application/json; odata=verbose; Charset=\"UTF-8\"";
+    let answer = gate.send("POST", "/send", &[("content-type", kind)], b"{}");
+    assert_eq!(answer.status, 201);
+}
+
 /// Digest credentials repeat the query and path as the client has them (RFC 7616, section 3.4).
 #[test]
 fn credentials_that_repeat_a_sealed_query_are_refused() {

@@ -224,9 +224,9 @@ fn expect_type(rule: &Rule, from: &HeaderMap, to: &mut HeaderMap) -> Result<(), 
 /// Whether a media type names no other charset than UTF-8.
 pub(super) fn utf8(kind: &str) -> bool {
     let lower = kind.to_ascii_lowercase();
-    let Some((_, charset)) = lower.split_once("charset=") else {
-        return true;
-    };
-    let name = charset.split(';').next().unwrap_or_default();
-    matches!(name.trim().trim_matches('"'), "utf-8" | "utf8" | "us-ascii")
+    lower.split(';').skip(1).all(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = value.trim().trim_matches('"');
+        !name.trim().starts_with("charset") || matches!(value, "utf-8" | "utf8" | "us-ascii")
+    })
 }
