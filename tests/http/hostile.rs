@@ -150,6 +150,25 @@ fn one_charset_and_that_utf_8() {
     assert_eq!(answer.status, 201);
 }
 
+#[test]
+fn redirects_that_browsers_read_as_another_host() {
+    let gate = Gate::new(RULES);
+    for locations in [
+        &["/\t/evil.example/x"][..],
+        &["/\t\\evil.example/x"],
+        &["/ok", "https://evil.example/"],
+    ] {
+        let mut headers = vec![("content-length", "0".to_owned())];
+        headers.extend(locations.iter().map(|at| ("location", (*at).to_owned())));
+        gate.provider.can_with("/read", 302, headers, "");
+        assert_eq!(
+            gate.get("/read").code(),
+            "upstream-invalid",
+            "{locations:?}"
+        );
+    }
+}
+
 /// Digest credentials repeat the query and path as the client has them (RFC 7616, section 3.4).
 #[test]
 fn credentials_that_repeat_a_sealed_query_are_refused() {

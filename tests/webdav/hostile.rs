@@ -15,3 +15,16 @@ fn credentials_that_repeat_a_sealed_name_are_refused() {
     let clear = Gate::new();
     assert_eq!(clear.send("PUT", "/secret", &digest, b"x").status, 201);
 }
+
+#[test]
+fn redirects_that_browsers_read_as_another_host() {
+    for location in ["/\\evil.example/x", "/\t/evil.example/x"] {
+        let gate = Gate::new();
+        let headers = vec![("location", location.to_owned())];
+        gate.provider
+            .answer_with("GET", (302, headers, Vec::new().into()));
+        let answer = gate.send("GET", "/a", &[], b"");
+        assert_eq!(answer.status, 502, "{location:?}");
+        assert_eq!(answer.header("location"), "");
+    }
+}

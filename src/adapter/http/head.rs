@@ -182,10 +182,13 @@ impl<'a> Names<'a> {
 
     /// Where an answer sends the client, when that is another host than the gateway.
     pub fn leads_away(&self, answer: &HeaderMap) -> bool {
-        let Some(location) = answer.get(LOCATION) else {
-            return false;
-        };
-        let Ok(text) = location.to_str() else {
+        let mut locations = answer.get_all(LOCATION).iter();
+        locations.any(|location| self.is_away(location))
+    }
+
+    fn is_away(&self, location: &HeaderValue) -> bool {
+        // browsers take a tab out, wherever it stands
+        let Some(text) = location.to_str().ok().filter(|text| !text.contains('\t')) else {
             return true;
         };
         let text = text.trim();
