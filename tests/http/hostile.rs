@@ -180,3 +180,23 @@ fn credentials_that_repeat_a_sealed_query_are_refused() {
     gate.send("GET", "/search?q=secret", &bearer, b"");
     assert_eq!(gate.provider.count(), 1);
 }
+
+#[test]
+fn paths_that_servers_read_as_others() {
+    let gate = Gate::new(RULES);
+    for (method, path) in [
+        ("GET", "/static/..;/api"),
+        ("GET", "/static/..;a=b/api"),
+        ("GET", "/static/%2e%2e%3b/api"),
+        ("GET", "/static/%252e%252e/api"),
+        ("GET", "/static/%252e%252e%252fapi"),
+        ("POST", "/rooms/7%2fmessages"),
+        ("POST", "/rooms/7%5Cmessages"),
+        ("POST", "/rooms/7%252Fmessages"),
+    ] {
+        let body: &[u8] = if method == "POST" { b"secret" } else { b"" };
+        let answer = gate.send(method, path, &[], body);
+        assert_eq!(answer.code(), "operation-unknown", "{path}");
+    }
+    assert_eq!(gate.send("POST", "/rooms/7;a%3b", &[], b"x").status, 201);
+}

@@ -3,7 +3,7 @@
 use http::{HeaderName, Method};
 
 use super::json::{Path, Paths};
-use super::template::Template;
+use super::template::{self, Template};
 use crate::seal::Context;
 use crate::seal::scan::Language;
 use crate::seal::token::{Field, Normal};
@@ -170,7 +170,8 @@ impl Rule {
 
     /// A rule that relays bodies takes no path that may be another's: its bodies are sealed by nobody.
     pub fn fits(&self, method: &Method, path: &str) -> bool {
-        self.methods.contains(method) && self.path.matches(path)
+        let fits = self.methods.contains(method) && self.path.matches(path);
+        fits && !(self.relays_bodies() && template::hides_separator(path))
     }
 
     /// Whether the body's type, as `Content-Type` has it, is the rule's.
