@@ -28,3 +28,16 @@ fn redirects_that_browsers_read_as_another_host() {
         assert_eq!(answer.header("location"), "");
     }
 }
+
+/// `&#68;AV:` is `DAV:` to whoever reads XML.
+#[test]
+fn a_namespace_that_is_written_in_references_hides_nothing() {
+    let gate = Gate::new();
+    let xml = vec![("content-type", "text/xml".to_owned())];
+    let document = "<D:multistatus xmlns:D=\"&#68;AV:\"><D:response><D:href>https://evil.example/a</D:href>\
+                    </D:response></D:multistatus>";
+    gate.provider
+        .answer_with("PROPFIND", (207, xml, document.into()));
+    let answer = gate.send("PROPFIND", "/", &[], b"");
+    assert!(answer.body.is_err(), "{answer:?}");
+}
