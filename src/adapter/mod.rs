@@ -15,8 +15,8 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ::http::header::AUTHORIZATION;
-use ::http::{HeaderMap, Response, Uri, request};
+use ::http::header::{AUTHORIZATION, COOKIE};
+use ::http::{HeaderMap, HeaderValue, Response, Uri, request};
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -111,7 +111,7 @@ pub(crate) fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a 
 /// read there what is sealed in the request's target.
 fn check_credentials(headers: &HeaderMap) -> Result<(), Refusal> {
     const SCHEME: &[u8] = b"digest";
-    let digest = |value: &::http::HeaderValue| {
+    let digest = |value: &HeaderValue| {
         let scheme = value.as_bytes().trim_ascii_start().get(..SCHEME.len());
         scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
     };
@@ -120,4 +120,15 @@ fn check_credentials(headers: &HeaderMap) -> Result<(), Refusal> {
             .message("Digest credentials repeat the URL, and what stands in it is sealed here."));
     }
     Ok(())
+}
+
+/// The cookies in one field: HTTP/2 splits them, and providers want one (RFC 9113, section 8.2.3).
+fn cookie(headers: &HeaderMap) -> Option<HeaderValue> {
+    let cookies: Vec<_> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    let joined = HeaderValue::from_bytes(&cookies.join(&b"; "[..])).ok()?;
+    (!cookies.is_empty()).then_some(joined)
 }

@@ -21,8 +21,7 @@ fn redirects_that_browsers_read_as_another_host() {
     for location in ["/\\evil.example/x", "/\t/evil.example/x"] {
         let gate = Gate::new();
         let headers = vec![("location", location.to_owned())];
-        gate.provider
-            .answer_with("GET", (302, headers, Vec::new().into()));
+        gate.provider.answer_with("GET", (302, headers, Vec::new()));
         let answer = gate.send("GET", "/a", &[], b"");
         assert_eq!(answer.status, 502, "{location:?}");
         assert_eq!(answer.header("location"), "");
@@ -40,4 +39,15 @@ fn a_namespace_that_is_written_in_references_hides_nothing() {
         .answer_with("PROPFIND", (207, xml, document.into()));
     let answer = gate.send("PROPFIND", "/", &[], b"");
     assert!(answer.body.is_err(), "{answer:?}");
+}
+
+/// HTTP/2 splits them (RFC 9113, section 8.2.3).
+#[test]
+fn several_cookie_fields_become_one() {
+    let gate = Gate::new();
+    let cookies = [("cookie", "a=1"), ("cookie", "b=2")];
+    gate.send("GET", "/a", &cookies, b"");
+    let seen = gate.provider.seen.lock().unwrap();
+    let sent: Vec<_> = seen[0].headers.get_all("cookie").iter().collect();
+    assert_eq!(sent, ["a=1; b=2"]);
 }

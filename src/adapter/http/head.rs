@@ -108,16 +108,8 @@ impl<'a> Names<'a> {
         let mut out = HeaderMap::with_capacity(from.len() + 2);
         let usual = SENT.iter().map(|name| HeaderName::from_static(name));
         for name in usual.chain(named.iter().cloned()) {
-            // HTTP/2 splits cookies into several fields; providers want one (RFC 9113 section 8.2.3)
             if name == COOKIE {
-                let cookies: Vec<_> = from
-                    .get_all(&name)
-                    .iter()
-                    .map(HeaderValue::as_bytes)
-                    .collect();
-                if let Ok(value) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
-                    && !cookies.is_empty()
-                {
+                if let Some(value) = crate::adapter::cookie(from) {
                     out.insert(name, value);
                 }
                 continue;
