@@ -12,10 +12,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sceau::keyring::offline::{self, OfflineEpochs};
+use sceau::app::offline::{OpenFault, open_object};
+use sceau::keyring::offline::{self, OfContext, OfflineEpochs};
 use sceau::keyring::recipients::Role;
 use sceau::keyring::{KeyError, Keyring, Provider, Settings, admin, bundle};
-use sceau::seal::{Context, Epochs, KeyLookup, LookupError, ObjectId, Salt, blob};
+use sceau::seal::run::{RunSealer, RunSpec};
+use sceau::seal::trailer::{Digests, seal_trailer};
+use sceau::seal::{
+    Context, EpochKeys, EpochShort, Epochs, KeyLookup, LookupError, ObjectId, OpenError, Salt, blob,
+};
 use sceau::secret::SecretBytes;
 
 static NOW: AtomicU64 = AtomicU64::new(1_000_000);
@@ -78,6 +83,69 @@ fn opened(lookup: &dyn KeyLookup, context: &Context, sealed: &[u8]) -> bool {
     blob::open(lookup, context, &[b"place"], sealed).is_ok_and(|blob| blob.plaintext == b"bonjour")
 }
 
+/// The epochs of the context that the blob's own epoch has.
+fn of_first(epochs: OfflineEpochs, blob: &[u8]) -> OfContext {
+    let short = EpochShort(blob[8..24].try_into().unwrap());
+    OfContext::of(&Arc::new(epochs), short).unwrap()
+}
+
+/// A run under the one epoch and the trailer under the other, both in the first one's context, as somebody would who holds
+/// the other's secret.
+fn continued(run: &EpochKeys, trailer: &EpochKeys, context: &Context) -> Vec<u8> {
+    let object = ObjectId([7; 16]);
+    let spec = RunSpec {
+        object,
+        part: 0,
+        salt: Salt::of_test_vector([1; 32]),
+        length: Some(7),
+    };
+    let sealer = RunSealer::new(run, context, spec).unwrap();
+    let mut sealed = sealer.header().to_vec();
+    let mut text = *b"bonjour";
+    let (tag, entry) = sealer.finish(&mut text).unwrap();
+    sealed.extend_from_slice(&text);
+    sealed.extend_from_slice(&tag);
+    let salt = Salt::of_test_vector([2; 32]);
+    let end = seal_trailer(
+        trailer,
+        context,
+        object,
+        salt,
+        &[entry],
+        &Digests::default(),
+    )
+    .unwrap();
+    sealed.extend_from_slice(end.as_bytes());
+    sealed
+}
+
+#[test]
+fn another_contexts_epoch_does_not_go_on_with_an_object_offline() {
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let keyring = open(root.path());
+    let (own, other) = (
+        keyring.epochs(context("n")).current().unwrap(),
+        keyring.epochs(context("m")).current().unwrap(),
+    );
+    let identity = admin::identity_path(&root.path().join("keys"), "ministry");
+    let identity = offline::identity(&identity, &pass("ministry")).unwrap();
+    let epochs = OfflineEpochs::read(&[root.path().join("keys")], identity).unwrap();
+    let epochs = Arc::new(epochs);
+    let opened = |sealed: Vec<u8>| {
+        let mut plain = Vec::new();
+        let length = open_object(&mut std::io::Cursor::new(sealed), &epochs, &mut plain);
+        length.map(|_| plain)
+    };
+    let whole = opened(continued(&own, &own, &context("n"))).unwrap();
+    assert_eq!(whole, b"bonjour");
+    let refused = opened(continued(&own, &other, &context("n"))).unwrap_err();
+    assert!(
+        matches!(refused, OpenFault::Refused(OpenError::KeyUnavailable(_))),
+        "{refused}"
+    );
+}
+
 #[test]
 fn what_was_sealed_opens_after_a_restart_and_for_recovery_alone() {
     let root = tempfile::tempdir().unwrap();
@@ -98,7 +166,7 @@ fn what_was_sealed_opens_after_a_restart_and_for_recovery_alone() {
     std::fs::remove_dir_all(root.path().join("keys")).unwrap();
     let identity =
         offline::identity(&root.path().join("recovery.identity"), &pass("recovery")).unwrap();
-    let lookup = OfflineEpochs::read(&[target], identity).unwrap();
+    let lookup = of_first(OfflineEpochs::read(&[target], identity).unwrap(), &sealed);
     assert!(opened(&lookup, &context("n"), &sealed));
 }
 
@@ -275,6 +343,7 @@ fn a_changed_recipient_reads_after_rewrapping_and_the_old_one_no_more() {
         offline::identity(&admin::identity_path(&keys, "ministry"), &pass("ministry")).unwrap();
     assert_eq!(admin::rewrap(&keys, &identity, false).unwrap().wrapped, 1);
     let lookup = OfflineEpochs::read(std::slice::from_ref(&keys), second).unwrap();
+    let lookup = of_first(lookup, &sealed);
     assert!(opened(&lookup, &context("n"), &sealed));
     admin::remove_recipient(&keys, "ministry", false, None).unwrap();
     assert!(

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
-use crate::keyring::offline::OfflineEpochs;
+use crate::keyring::offline::{OfContext, OfflineEpochs};
 use crate::seal::layout::{self, HEADER, LOCATOR, SEGMENT, TAG};
 use crate::seal::object::{Fed, ObjectReader};
 use crate::seal::run::{RunHeader, RunSealer, RunSpec};
@@ -67,15 +67,13 @@ fn reader(
     source.seek(SeekFrom::Start(0))?;
     source.read_exact(&mut head)?;
     let header = RunHeader::parse(&head)?;
-    let context = epochs
-        .context(header.epoch)
-        .ok_or(OpenError::UnknownEpoch)?;
-    let context = Arc::new(context.clone());
+    let epochs = OfContext::of(epochs, header.epoch).map_err(OpenError::from)?;
+    let context = Arc::new(epochs.context().clone());
     let reader = if header.part == 0 {
-        ObjectReader::new(epochs.clone(), context, length, None)?
+        ObjectReader::new(Arc::new(epochs), context, length, None)?
     } else {
-        let trailer = read_trailer(source, length, epochs, &context)?;
-        ObjectReader::with_trailer(epochs.clone(), context, length, Arc::new(trailer))?
+        let trailer = read_trailer(source, length, &epochs)?;
+        ObjectReader::with_trailer(Arc::new(epochs), context, length, Arc::new(trailer))?
     };
     source.seek(SeekFrom::Start(0))?;
     Ok(reader)
@@ -84,8 +82,7 @@ fn reader(
 fn read_trailer(
     source: &mut (impl Read + Seek),
     length: u64,
-    epochs: &OfflineEpochs,
-    context: &Context,
+    epochs: &OfContext,
 ) -> Result<Trailer, OpenFault> {
     let mut locator = [0; LOCATOR];
     source.seek(SeekFrom::Start(length - LOCATOR as u64))?;
@@ -94,7 +91,12 @@ fn read_trailer(
     let mut sealed = vec![0; usize::try_from(size).map_err(|_| OpenError::Trailer)?];
     source.seek(SeekFrom::Start(length - LOCATOR as u64 - size))?;
     source.read_exact(&mut sealed)?;
-    Ok(Trailer::open(epochs, context, &mut sealed, length)?)
+    Ok(Trailer::open(
+        epochs,
+        epochs.context(),
+        &mut sealed,
+        length,
+    )?)
 }
 
 /// Why a file was not sealed.

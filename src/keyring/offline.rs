@@ -19,6 +19,8 @@ pub struct OfflineEpochs {
     identity: Identity,
     opened: Mutex<HashMap<EpochShort, Arc<EpochKeys>>>,
     refused: Vec<(String, KeyError)>,
+    /// Epochs whose record is there and not believed, and why.
+    disbelieved: HashMap<EpochShort, String>,
     unsigned: bool,
 }
 
@@ -35,6 +37,7 @@ impl OfflineEpochs {
             identity,
             opened: Mutex::default(),
             refused: Vec::new(),
+            disbelieved: HashMap::new(),
             unsigned: false,
         };
         for path in paths {
@@ -83,6 +86,8 @@ impl OfflineEpochs {
         if writers.is_empty() {
             self.unsigned = true;
         } else if let Err(error) = record.verify(writers) {
+            self.disbelieved
+                .insert(record.id.short(), error.to_string());
             self.refused.push((hex::encode(record.id.0), error));
             return;
         }
@@ -108,19 +113,19 @@ impl OfflineEpochs {
         self.unsigned
     }
 
-    /// The context that an epoch's record names.
-    pub fn context(&self, short: EpochShort) -> Option<&Context> {
-        self.records.get(&short).map(|record| &record.context)
+    fn record(&self, short: EpochShort) -> Result<&Record, LookupError> {
+        match (self.records.get(&short), self.disbelieved.get(&short)) {
+            (Some(record), _) => Ok(record),
+            (None, Some(why)) => Err(LookupError::Unavailable(why.clone())),
+            (None, None) => Err(LookupError::Unknown),
+        }
     }
-}
 
-impl KeyLookup for OfflineEpochs {
-    fn epoch(&self, short: EpochShort) -> Result<Arc<EpochKeys>, LookupError> {
+    fn keys(&self, short: EpochShort, record: &Record) -> Result<Arc<EpochKeys>, LookupError> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(keys) = opened.get(&short) {
             return Ok(keys.clone());
         }
-        let record = self.records.get(&short).ok_or(LookupError::Unknown)?;
         let secret = record
             .open(&self.identity)
             .map_err(|error| LookupError::Unavailable(error.to_string()))?;
@@ -130,6 +135,42 @@ impl KeyLookup for OfflineEpochs {
         let keys = Arc::new(secret.keys());
         opened.insert(short, keys.clone());
         Ok(keys)
+    }
+}
+
+/// The epochs of one context among those at hand. All runs of an object, its trailer's too, are of the context that its first
+/// run's record names: whoever holds another context's secret can't go on with an object of this one.
+pub struct OfContext {
+    epochs: Arc<OfflineEpochs>,
+    context: Context,
+}
+
+impl OfContext {
+    /// In the context of the record of this epoch.
+    ///
+    /// # Errors
+    /// There is no such record, or it is not believed.
+    pub fn of(epochs: &Arc<OfflineEpochs>, first: EpochShort) -> Result<Self, LookupError> {
+        let record = epochs.record(first)?;
+        Ok(Self {
+            epochs: epochs.clone(),
+            context: record.context.clone(),
+        })
+    }
+
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+}
+
+impl KeyLookup for OfContext {
+    fn epoch(&self, short: EpochShort) -> Result<Arc<EpochKeys>, LookupError> {
+        let record = self.epochs.record(short)?;
+        if record.context != self.context {
+            let why = format!("epoch {short} belongs to another tenant, service or namespace");
+            return Err(LookupError::Unavailable(why));
+        }
+        self.epochs.keys(short, record)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod browse;
 mod change;
+mod chunk;
 mod condition;
 mod digest;
 mod document;
