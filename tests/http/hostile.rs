@@ -200,3 +200,22 @@ fn paths_that_servers_read_as_others() {
     }
     assert_eq!(gate.send("POST", "/rooms/7;a%3b", &[], b"x").status, 201);
 }
+
+#[test]
+fn a_name_that_is_opened_adds_no_parameter() {
+    let gate = Gate::new(RULES);
+    gate.json("POST", "/send", "{\"text\":\"a\\\"; filename=\\\"b\"}");
+    let sent = gate.provider.last().json();
+    let headers = vec![
+        ("content-type", "text/plain".to_owned()),
+        (
+            "content-disposition",
+            format!("attachment; filename={}", sent["text"]),
+        ),
+    ];
+    gate.provider.can_with("/read", 200, headers, "x");
+    assert_eq!(
+        gate.get("/read").header("content-disposition"),
+        r#"attachment; filename="a\"; filename=\"b""#
+    );
+}

@@ -108,16 +108,17 @@ impl Http {
         let mut headers = names.inward(from);
         for (name, value) in &mut headers {
             if self.opens(name) && memchr::memmem::find(value.as_bytes(), b"sc1.").is_some() {
-                let opened = self.opened(value.as_bytes());
+                // a quotation mark must not end the file's name (RFC 9110, section 5.6.4)
+                let encoding = match *name == CONTENT_DISPOSITION {
+                    true => Encoding::Json,
+                    false => Encoding::Text,
+                };
+                let opened = self.scan(encoding, value.as_bytes().to_vec());
                 // a value that can't stand in a field is left out: what the field is for goes on without it
                 *value = HeaderValue::from_bytes(&opened).unwrap_or(HeaderValue::from_static(""));
             }
         }
         Ok(headers)
-    }
-
-    fn opened(&self, text: &[u8]) -> Vec<u8> {
-        self.scan(Encoding::Text, text.to_vec())
     }
 
     /// A text that is in memory already, with its tokens opened.
