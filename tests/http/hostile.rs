@@ -219,3 +219,30 @@ fn a_name_that_is_opened_adds_no_parameter() {
         r#"attachment; filename="a\"; filename=\"b""#
     );
 }
+
+const INDEXED: &str = r#"
+[[rule]]
+name = "save"
+methods = ["POST"]
+path = "/save"
+request = "json"
+answer = ["json"]
+clear = ["$"]
+[[rule.seal]]
+json = "$.title"
+index = "exact"
+beside = "title_index"
+"#;
+
+#[test]
+fn the_gateways_index_stands_alone() {
+    let gate = Gate::new(INDEXED);
+    let whole = "{\"title\":\"new\",\"title_index\":\"old\"}";
+    assert_eq!(gate.json("POST", "/save", whole).code(), "request-refused");
+    assert_eq!(
+        gate.json("POST", "/save", "{\"title\":\"new\"}").status,
+        201
+    );
+    let elements = INDEXED.replace("$.title\"", "$.titles[*]\"");
+    assert!(load(&elements).err().unwrap().contains("`index`"));
+}

@@ -113,6 +113,10 @@ pub(super) async fn body(
             let sealed = json::rewrite(&document, paths, |picked| {
                 sealer.json(&fields[picked.path].sealing, &picked)
             })?;
+            // a client that writes a whole record back writes its old index too
+            if fields.iter().any(|field| field.sealing.indexed()) {
+                json::check(&sealed)?;
+            }
             Ok(Cleared::document(sealed, permit))
         }
         (RequestBody::Form { fields, clear }, Permit::Document(permit)) => {

@@ -68,6 +68,13 @@ pub struct Sealing {
     pub form: Form,
 }
 
+impl Sealing {
+    /// Whether a member or field of the gateway's goes beside the value.
+    pub fn indexed(&self) -> bool {
+        matches!(self.form, Form::Indexed { .. })
+    }
+}
+
 #[derive(Debug)]
 pub enum Form {
     Token,

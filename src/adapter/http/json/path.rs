@@ -42,6 +42,11 @@ impl Path {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// Whether what it picks is a member of an object, beside which another can stand.
+    pub fn picks_members(&self) -> bool {
+        matches!(self.steps.last(), Some(Step::Member(_) | Step::Below(_)))
+    }
 }
 
 fn segment(rest: &str) -> Option<(Step, &str)> {
@@ -112,6 +117,17 @@ impl Paths {
             paths.clear |= paths.add(path)?;
         }
         Some(paths)
+    }
+
+    /// Picks nothing and lets everything pass.
+    pub fn all_clear() -> Self {
+        Self {
+            steps: vec![None],
+            start: 1,
+            picked: Vec::new(),
+            clear: 1,
+            guarded: 0,
+        }
     }
 
     /// Makes [`Self::resembles`] watch over the picked paths.

@@ -53,6 +53,12 @@ pub fn rewrite<E: From<Wrong>>(
     Ok(out)
 }
 
+/// # Errors
+/// The document is malformed.
+pub fn check(document: &[u8]) -> Result<(), Wrong> {
+    rewrite(document, &Paths::all_clear(), |_| Ok(None)).map(|_: Vec<u8>| ())
+}
+
 /// An open array or object.
 struct Frame {
     object: bool,
