@@ -15,12 +15,13 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ::http::{HeaderMap, Response, Uri, request};
+use ::http::header::{AUTHORIZATION, COOKIE};
+use ::http::{HeaderMap, HeaderValue, Response, Uri, request};
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::body::{Plain, Released};
-use crate::error::Refusal;
+use crate::error::{OPERATION_DENIED, Refusal};
 use crate::policy::{Class, Verdict};
 use crate::telemetry::RequestId;
 
@@ -103,4 +104,31 @@ pub(crate) fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a 
         Some(authority) => Some(authority.as_str()),
         None => headers.get(::http::header::HOST)?.to_str().ok(),
     }
+}
+
+/// # Errors
+/// Digest credentials, which repeat path and query as the client wrote them (RFC 7616, section 3.4): the provider would
+/// read there what is sealed in the request's target.
+fn check_credentials(headers: &HeaderMap) -> Result<(), Refusal> {
+    const SCHEME: &[u8] = b"digest";
+    let digest = |value: &HeaderValue| {
+        let scheme = value.as_bytes().trim_ascii_start().get(..SCHEME.len());
+        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
+    };
+    if headers.get_all(AUTHORIZATION).iter().any(digest) {
+        return Err(Refusal::new(&OPERATION_DENIED)
+            .message("Digest credentials repeat the URL, and what stands in it is sealed here."));
+    }
+    Ok(())
+}
+
+/// The cookies in one field: HTTP/2 splits them, and providers want one (RFC 9113, section 8.2.3).
+fn cookie(headers: &HeaderMap) -> Option<HeaderValue> {
+    let cookies: Vec<_> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    let joined = HeaderValue::from_bytes(&cookies.join(&b"; "[..])).ok()?;
+    (!cookies.is_empty()).then_some(joined)
 }

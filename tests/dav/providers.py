@@ -1,5 +1,6 @@
 """WebDAV servers over TLS, each with one user; the gateway before one of them; TLS taken off for clients without it."""
 
+import asyncio
 import os
 import shutil
 import socket
@@ -197,40 +198,41 @@ class Plain:
     def __init__(self, port, ca):
         self.secure_port = port
         self.context = ssl.create_default_context(cafile=str(ca))
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+        self.server = self.run(asyncio.start_server(self.serve, "127.0.0.1", 0))
+        self.port = self.server.sockets[0].getsockname()[1]
 
-    def serve(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            raw = socket.create_connection(("127.0.0.1", self.secure_port))
-            server = self.context.wrap_socket(raw, server_hostname="localhost")
-            for source, target, answers in ((client, server, False), (server, client, True)):
-                threading.Thread(target=carry, args=[source, target, answers], daemon=True).start()
+    def run(self, task):
+        return asyncio.run_coroutine_threadsafe(task, self.loop).result(10)
+
+    async def serve(self, client_reader, client_writer):
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", self.secure_port, ssl=self.context, server_hostname="localhost",
+        )
+        asking = asyncio.ensure_future(carry(client_reader, writer))
+        # only the end of the answers ends both: they may still be under way when nothing more is taken of the client
+        await carry(reader, client_writer)
+        asking.cancel()
+        for end in (client_writer, writer):
+            end.close()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.listener.close()
+        self.run(self.close())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+    async def close(self):
+        self.server.close()
 
 
-def carry(source, target, answers):
-    """One direction, until its end. Only the end of the answers ends both: they may still be under way when nothing more is
-    taken of the client."""
+async def carry(reader, writer):
+    """One direction, until its end."""
     try:
-        while data := source.recv(1 << 16):
-            target.sendall(data)
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
     except OSError:
-        if not answers:
-            return
-    for end in (source, target):
-        try:
-            end.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        end.close()
+        pass

@@ -10,6 +10,7 @@
 mod answers;
 mod forms;
 mod gate;
+mod hostile;
 mod objects;
 mod provider;
 mod requests;

@@ -8,6 +8,7 @@
 )]
 
 mod gate;
+mod hostile;
 mod listings;
 mod names;
 mod provider;

@@ -1,7 +1,7 @@
 //! The provider's answer, as the client gets it.
 
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::Http;
 use super::head::Names;
@@ -88,7 +88,15 @@ impl Http {
         answer
     }
 
-    /// The answer's head; tokens in it are opened too.
+    /// Where tokens are opened: a client sends other fields back by itself (cookies, entity tags, a redirect's URL), and
+    /// so would tell the provider what was sealed.
+    fn opens(&self, name: &HeaderName) -> bool {
+        let rules = self.settings.rules.iter();
+        let mut sealed = rules.flat_map(|rule| &rule.sealed_headers);
+        *name == CONTENT_DISPOSITION || sealed.any(|sealed| sealed.place == *name)
+    }
+
+    /// The answer's head; tokens are opened in the fields that [`Self::opens`] names.
     ///
     /// # Errors
     /// The body is compressed, so nothing can be found in it.
@@ -98,18 +106,19 @@ impl Http {
             return Err(invalid("The provider compresses its answers unasked."));
         }
         let mut headers = names.inward(from);
-        for value in headers.values_mut() {
-            if memchr::memmem::find(value.as_bytes(), b"sc1.").is_some() {
-                let opened = self.opened(value.as_bytes());
+        for (name, value) in &mut headers {
+            if self.opens(name) && memchr::memmem::find(value.as_bytes(), b"sc1.").is_some() {
+                // a quotation mark must not end the file's name (RFC 9110, section 5.6.4)
+                let encoding = match *name == CONTENT_DISPOSITION {
+                    true => Encoding::Json,
+                    false => Encoding::Text,
+                };
+                let opened = self.scan(encoding, value.as_bytes().to_vec());
                 // a value that can't stand in a field is left out: what the field is for goes on without it
                 *value = HeaderValue::from_bytes(&opened).unwrap_or(HeaderValue::from_static(""));
             }
         }
         Ok(headers)
-    }
-
-    fn opened(&self, text: &[u8]) -> Vec<u8> {
-        self.scan(Encoding::Text, text.to_vec())
     }
 
     /// A text that is in memory already, with its tokens opened.

@@ -108,16 +108,8 @@ impl<'a> Names<'a> {
         let mut out = HeaderMap::with_capacity(from.len() + 2);
         let usual = SENT.iter().map(|name| HeaderName::from_static(name));
         for name in usual.chain(named.iter().cloned()) {
-            // HTTP/2 splits cookies into several fields; providers want one (RFC 9113 section 8.2.3)
             if name == COOKIE {
-                let cookies: Vec<_> = from
-                    .get_all(&name)
-                    .iter()
-                    .map(HeaderValue::as_bytes)
-                    .collect();
-                if let Ok(value) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
-                    && !cookies.is_empty()
-                {
+                if let Some(value) = crate::adapter::cookie(from) {
                     out.insert(name, value);
                 }
                 continue;
@@ -182,10 +174,13 @@ impl<'a> Names<'a> {
 
     /// Where an answer sends the client, when that is another host than the gateway.
     pub fn leads_away(&self, answer: &HeaderMap) -> bool {
-        let Some(location) = answer.get(LOCATION) else {
-            return false;
-        };
-        let Ok(text) = location.to_str() else {
+        let mut locations = answer.get_all(LOCATION).iter();
+        locations.any(|location| self.is_away(location))
+    }
+
+    fn is_away(&self, location: &HeaderValue) -> bool {
+        // browsers take a tab out, wherever it stands
+        let Some(text) = location.to_str().ok().filter(|text| !text.contains('\t')) else {
             return true;
         };
         let text = text.trim();

@@ -1,6 +1,7 @@
 //! Any JSON, form or multipart API over HTTP, described by one service file (`docs/http.md`). Clients prove who they are
 //! to the provider: `Authorization` and cookies pass through.
 
+mod alike;
 mod answer;
 pub mod head;
 pub mod json;
@@ -79,7 +80,8 @@ impl Http {
         rule.ok_or_else(|| Refusal::new(&INTERNAL))
     }
 
-    /// Where no rule takes the body's type, the first of method and path says what it wants.
+    /// Where no rule takes the body's type, the first of method and path says what it wants. A rule that relays bodies
+    /// does not take over what one that seals them has left: a provider may read JSON whatever it is called.
     fn fits(&self, head: &request::Parts) -> Result<usize, Refusal> {
         let kind = head.headers.get(CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -92,7 +94,7 @@ impl Http {
         if first.1.takes(kind) {
             return Ok(first.0);
         }
-        let other = fits.find(|(_, rule)| rule.takes(kind));
+        let other = fits.find(|(_, rule)| rule.takes(kind) && !rule.relays_bodies());
         Ok(other.map_or(first.0, |(index, _)| index))
     }
 
@@ -159,7 +161,7 @@ impl Adapter for Http {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         let foreign = || Refusal::new(&INTERNAL).message("An operation of another adapter.");
-        let index = *operation.detail.downcast_ref().ok_or_else(foreign)?;
+        let index: usize = *operation.detail.downcast_ref().ok_or_else(foreign)?;
         let rule = self.settings.rules.get(index).ok_or_else(foreign)?;
         let permit = match &verdict {
             Verdict::Protect(permit) => Permit::Document(permit),
@@ -172,6 +174,9 @@ impl Adapter for Http {
             &self.settings,
             super::authority(&head.uri, &head.headers).unwrap_or_default(),
         );
+        if !rule.sealed_query.is_empty() {
+            super::check_credentials(&head.headers)?;
+        }
         let sealer = Sealer::new(self, *exchange);
         let query = outgoing::query(rule, &sealer, head.uri.query())?;
         let call = Call {

@@ -4,6 +4,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, request};
 
 use super::Http;
+use super::alike;
 use super::json;
 use super::multipart::Form;
 use super::settings::{RequestBody, Rule, Sealed};
@@ -26,8 +27,10 @@ pub(super) fn query(rule: &Rule, sealer: &Sealer, raw: Option<&str>) -> Result<S
         if let Some(sealed) = find(&rule.sealed_query, name) {
             return sealer.pair(&sealed.sealing, value);
         }
-        let passes = rule.query.iter().any(|known| known == name || known == ANY);
-        if passes {
+        let mut sealed = rule.sealed_query.iter();
+        let resembles = sealed.any(|sealed| alike::parameter(name, &sealed.place));
+        let named = |known: &String| known == name || known == ANY && !resembles;
+        if rule.query.iter().any(named) {
             Ok(Treated::Kept)
         } else {
             Err(Refusal::new(&RULE_VIOLATED).message(format!(
@@ -110,6 +113,10 @@ pub(super) async fn body(
             let sealed = json::rewrite(&document, paths, |picked| {
                 sealer.json(&fields[picked.path].sealing, &picked)
             })?;
+            // a client that writes a whole record back writes its old index too
+            if fields.iter().any(|field| field.sealing.indexed()) {
+                json::check(&sealed)?;
+            }
             Ok(Cleared::document(sealed, permit))
         }
         (RequestBody::Form { fields, clear }, Permit::Document(permit)) => {
@@ -221,9 +228,9 @@ fn expect_type(rule: &Rule, from: &HeaderMap, to: &mut HeaderMap) -> Result<(), 
 /// Whether a media type names no other charset than UTF-8.
 pub(super) fn utf8(kind: &str) -> bool {
     let lower = kind.to_ascii_lowercase();
-    let Some((_, charset)) = lower.split_once("charset=") else {
-        return true;
-    };
-    let name = charset.split(';').next().unwrap_or_default();
-    matches!(name.trim().trim_matches('"'), "utf-8" | "utf8" | "us-ascii")
+    lower.split(';').skip(1).all(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = value.trim().trim_matches('"');
+        !name.trim().starts_with("charset") || matches!(value, "utf-8" | "utf8" | "us-ascii")
+    })
 }

@@ -3,7 +3,7 @@
 use http::{HeaderName, Method};
 
 use super::json::{Path, Paths};
-use super::template::Template;
+use super::template::{self, Template};
 use crate::seal::Context;
 use crate::seal::scan::Language;
 use crate::seal::token::{Field, Normal};
@@ -66,6 +66,13 @@ pub struct Sealing {
     /// Characters that the provider's field holds.
     pub max: Option<usize>,
     pub form: Form,
+}
+
+impl Sealing {
+    /// Whether a member or field of the gateway's goes beside the value.
+    pub fn indexed(&self) -> bool {
+        matches!(self.form, Form::Indexed { .. })
+    }
 }
 
 #[derive(Debug)]
@@ -164,8 +171,14 @@ impl Rule {
         matches!(self.answer, Answer::Relayed)
     }
 
+    pub fn relays_bodies(&self) -> bool {
+        matches!(self.request, RequestBody::Relayed)
+    }
+
+    /// A rule that relays bodies takes no path that may be another's: its bodies are sealed by nobody.
     pub fn fits(&self, method: &Method, path: &str) -> bool {
-        self.methods.contains(method) && self.path.matches(path)
+        let fits = self.methods.contains(method) && self.path.matches(path);
+        fits && !(self.relays_bodies() && template::hides_separator(path))
     }
 
     /// Whether the body's type, as `Content-Type` has it, is the rule's.

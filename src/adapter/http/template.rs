@@ -1,5 +1,9 @@
 //! Path templates: `/rooms/{room}/send/{txn}`, `/static/{rest*}`.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
 /// One segment between slashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Segment {
@@ -137,14 +141,34 @@ impl Template {
     }
 }
 
-/// `.` or `..`, also encoded, also with a backslash or a slash that some server would decode into more segments.
+/// `.` or `..`, also encoded (once or more), also with a backslash or a slash that some server would decode into more
+/// segments, also with parameters behind it (`..;a=b`), which servlet containers take off.
 fn is_dots(part: &str) -> bool {
-    let lower = part.to_ascii_lowercase();
-    let plain = lower
-        .replace("%2e", ".")
-        .replace("%2f", "/")
-        .replace("%5c", "/");
-    plain.split('/').any(|piece| piece == "." || piece == "..") || lower.contains("%00")
+    let Some(plain) = decoded(part) else {
+        return true;
+    };
+    let pieces = plain.split(['/', '\\']);
+    let mut names = pieces.map(|piece| piece.split(';').next());
+    names.any(|name| matches!(name, Some("." | ".."))) || plain.contains('\0')
+}
+
+/// Whether a segment holds a slash or backslash that servers that decode before they route take for a separator.
+pub fn hides_separator(path: &str) -> bool {
+    let hides = |part| decoded(part).is_none_or(|plain| plain.contains(['/', '\\']));
+    path.split('/').any(hides)
+}
+
+/// Without percent-encoding, however often it was encoded. `None`: more often than anybody means.
+fn decoded(part: &str) -> Option<Cow<'_, str>> {
+    let mut text = Cow::Borrowed(part);
+    for _ in 0..4 {
+        let plain = percent_decode_str(&text).decode_utf8_lossy().into_owned();
+        if plain == text {
+            return Some(text);
+        }
+        text = Cow::Owned(plain);
+    }
+    None
 }
 
 #[cfg(test)]

@@ -100,7 +100,8 @@ impl Links {
             None if href.starts_with('/') => href,
             None => return Inward::Other,
         };
-        if path.starts_with("//") {
+        // browsers read a backslash as a slash, and take tabs out
+        if path.starts_with("//") || path.starts_with("/\\") || path.contains(char::is_control) {
             return Inward::Foreign;
         }
         Inward::Mapped(match &self.naming {

@@ -222,6 +222,9 @@ impl Adapter for WebDav {
             .detail
             .downcast_ref()
             .ok_or_else(|| Refusal::new(&INTERNAL).message("An operation of another adapter."))?;
+        if self.naming.is_some() {
+            super::check_credentials(&head.headers)?;
+        }
         let authority = super::authority(&head.uri, &head.headers).unwrap_or_default();
         let upstream = &self.settings.upstream;
         let links = Links::new(

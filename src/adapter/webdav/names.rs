@@ -64,6 +64,10 @@ impl<K: Copy> Open<K> {
                 Some(rest) if rest.starts_with(':') => &rest[1..],
                 _ => continue,
             };
+            // a namespace in references would be another one here than to the document's reader
+            if attribute.value.contains('&') {
+                return Err(Malformed("a namespace holds a reference"));
+            }
             let namespace = match attribute.value.as_ref() {
                 "DAV:" => Namespace::Dav,
                 "http://owncloud.org/ns" => Namespace::Owncloud,

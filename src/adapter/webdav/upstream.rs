@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_MATCH, LOCATION,
-    RANGE,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, IF_MATCH,
+    LOCATION, RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
@@ -117,6 +117,12 @@ impl Ask {
     fn copy(&mut self, call: &Call<'_>, names: &[&'static str]) {
         for name in names {
             self.headers.remove(*name);
+            if *name == COOKIE.as_str() {
+                if let Some(value) = crate::adapter::cookie(&call.head.headers) {
+                    self.headers.insert(COOKIE, value);
+                }
+                continue;
+            }
             for value in call.head.headers.get_all(*name) {
                 self.headers
                     .append(HeaderName::from_static(name), value.clone());

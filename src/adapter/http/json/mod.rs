@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Range;
 
 pub use self::path::{Path, Paths};
-pub use self::walk::rewrite;
+pub use self::walk::{check, rewrite};
 
 /// Levels of arrays and objects in one another.
 pub const MAX_DEPTH: usize = 64;

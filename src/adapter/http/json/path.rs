@@ -1,5 +1,7 @@
 //! A subset of JSONPath (RFC 9535): `$`, `.name`, `['name']`, `[*]`, `.*` and `..name`, matched while a document is read.
 
+use crate::adapter::http::alike;
+
 /// One segment of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
@@ -39,6 +41,11 @@ impl Path {
 
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether what it picks is a member of an object, beside which another can stand.
+    pub fn picks_members(&self) -> bool {
+        matches!(self.steps.last(), Some(Step::Member(_) | Step::Below(_)))
     }
 }
 
@@ -88,6 +95,8 @@ pub struct Paths {
     /// The end bit of each picked path, in order.
     picked: Vec<Places>,
     clear: Places,
+    /// Positions at which a key must not merely resemble the one that is wanted.
+    guarded: Places,
 }
 
 impl Paths {
@@ -98,6 +107,7 @@ impl Paths {
             start: 0,
             picked: Vec::new(),
             clear: 0,
+            guarded: 0,
         };
         for path in picked {
             let end = paths.add(path)?;
@@ -107,6 +117,42 @@ impl Paths {
             paths.clear |= paths.add(path)?;
         }
         Some(paths)
+    }
+
+    /// Picks nothing and lets everything pass.
+    pub fn all_clear() -> Self {
+        Self {
+            steps: vec![None],
+            start: 1,
+            picked: Vec::new(),
+            clear: 1,
+            guarded: 0,
+        }
+    }
+
+    /// Makes [`Self::resembles`] watch over the picked paths.
+    #[must_use]
+    pub fn guarded(mut self) -> Self {
+        let last = self.picked.last().copied().unwrap_or_default();
+        self.guarded = last | last.saturating_sub(1);
+        self
+    }
+
+    /// Whether the key is, but for its case, one that leads to a picked value: some servers would take it for that.
+    pub fn resembles(&self, from: Places, key: &str) -> bool {
+        let (mut left, mut resembles) = (from & self.guarded, false);
+        while left != 0 {
+            let bit = left.trailing_zeros();
+            left &= left - 1;
+            if let Some(Some(Step::Member(name) | Step::Below(name))) = self.steps.get(bit as usize)
+            {
+                if name == key {
+                    return false;
+                }
+                resembles |= alike::folded(name, key);
+            }
+        }
+        resembles
     }
 
     fn add(&mut self, path: &Path) -> Option<Places> {

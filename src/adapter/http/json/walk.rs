@@ -53,6 +53,12 @@ pub fn rewrite<E: From<Wrong>>(
     Ok(out)
 }
 
+/// # Errors
+/// The document is malformed.
+pub fn check(document: &[u8]) -> Result<(), Wrong> {
+    rewrite(document, &Paths::all_clear(), |_| Ok(None)).map(|_: Vec<u8>| ())
+}
+
 /// An open array or object.
 struct Frame {
     object: bool,
@@ -131,8 +137,11 @@ impl<'d> Walk<'d, '_> {
         let place = if place == 0 {
             0
         } else {
-            self.paths
-                .member(place, &lex::decoded(self.document, &key)?)
+            let key = lex::decoded(self.document, &key)?;
+            if self.paths.resembles(place, &key) {
+                return Err(Wrong::Unnamed(start));
+            }
+            self.paths.member(place, &key)
         };
         if place == 0 && !clear {
             return Err(Wrong::Unnamed(start));

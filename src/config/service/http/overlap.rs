@@ -23,9 +23,10 @@ pub(super) fn check<'r>(
 }
 
 fn against(rule: &Rule, before: &Rule, first: &[&Rule]) -> Option<String> {
-    // a rule that takes one type of body leaves the others to those behind it
+    // a rule that takes one type of body leaves the others to those behind it, but for those that relay
     if let Some(media) = before.request.media()
         && rule.request.media() != Some(media)
+        && !rule.relays_bodies()
     {
         return None;
     }

@@ -237,7 +237,7 @@ fn json_paths(
     if paths.is_none() {
         section.fault_at(at, "the rule's JSON paths have more than 128 steps in all");
     }
-    paths
+    paths.map(Paths::guarded)
 }
 
 fn sizes(

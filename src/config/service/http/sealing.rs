@@ -83,6 +83,10 @@ fn form_of(section: &mut Section<'_, '_>, place: Option<&Place>) -> Option<Form>
     let indexed = section.has("index");
     let normal = section.optional("index", value::one_of(NORMALS));
     match place {
+        Some(Place::Json(path)) if indexed && !path.picks_members() => {
+            section.fault_at(&at, "`index`: the JSON path must end with a member's name, beside which the index can stand");
+            None
+        }
         Some(Place::Json(_) | Place::Form(_)) => {
             let beside = if indexed {
                 section.required("beside", value::string)

@@ -1,0 +1,248 @@
+//! What clients and providers could write so that the gateway and its peer read two different things.
+
+use crate::gate::{Gate, load};
+
+const RULES: &str = r#"
+[[rule]]
+name = "send"
+methods = ["POST"]
+path = "/send"
+request = "json"
+answer = ["json"]
+clear = ["$"]
+[[rule.seal]]
+json = "$.text"
+[[rule.seal]]
+header = "x-subject"
+
+[[rule]]
+name = "read"
+methods = ["GET"]
+path = "/read"
+answer = ["json", "text"]
+
+[[rule]]
+name = "search"
+methods = ["GET"]
+path = "/search"
+answer = ["json"]
+query = ["*"]
+[[rule.seal]]
+query = "q"
+
+[[rule]]
+name = "page"
+methods = ["GET"]
+path = "/static/{rest*}"
+answer = ["relay"]
+
+[[rule]]
+name = "rename"
+methods = ["POST"]
+path = "/rooms/{room}"
+request = "relay"
+answer = ["relay"]
+
+[[rule]]
+name = "others"
+methods = ["POST"]
+path = "/{rest*}"
+request = "relay"
+answer = ["relay"]
+"#;
+
+fn token(gate: &Gate) -> String {
+    gate.json("POST", "/send", "{\"text\":\"secret\"}");
+    let sent = gate.provider.last().json();
+    sent["text"].as_str().unwrap().to_owned()
+}
+
+/// A client sends these fields back by itself: what is opened in them would be the provider's to read.
+#[test]
+fn tokens_do_not_open_in_fields_that_clients_send_back() {
+    let gate = Gate::new(RULES);
+    let t = token(&gate);
+    let fields = [
+        "set-cookie",
+        "etag",
+        "location",
+        "link",
+        "refresh",
+        "www-authenticate",
+        "x-next-page",
+    ];
+    let mut headers = vec![("content-type", "text/plain".to_owned())];
+    headers.extend(fields.iter().map(|name| (*name, format!("/a={t}"))));
+    headers.push(("x-subject", t.clone()));
+    gate.provider.can_with("/read", 200, headers, "x");
+    let answer = gate.get("/read");
+    for name in fields {
+        assert_eq!(answer.header(name), format!("/a={t}"), "{name}");
+    }
+    assert_eq!(answer.header("x-subject"), "secret");
+}
+
+#[test]
+fn a_type_that_the_sealing_rule_does_not_take_is_not_left_to_one_that_relays() {
+    let gate = Gate::new(RULES);
+    for kind in [&[][..], &[("content-type", "text/plain")]] {
+        let answer = gate.send("POST", "/send", kind, b"{\"text\":\"secret\"}");
+        assert_eq!(answer.code(), "encoding-unknown", "{kind:?}");
+    }
+    assert_eq!(gate.provider.count(), 0);
+}
+
+#[test]
+fn a_relay_behind_a_sealing_rule_of_the_same_path_is_never_reached() {
+    let rules = r#"
+[[rule]]
+name = "send"
+methods = ["POST"]
+path = "/send"
+request = "json"
+answer = ["json"]
+[[rule.seal]]
+json = "$.text"
+[[rule]]
+name = "other"
+methods = ["POST"]
+path = "/send"
+request = "relay"
+answer = ["relay"]
+"#;
+    assert!(load(rules).err().unwrap().contains("never reached"));
+}
+
+/// Servers whose names fold case would take these for the sealed member.
+#[test]
+fn a_name_that_resembles_a_sealed_one_does_not_pass_in_clear() {
+    let gate = Gate::new(RULES);
+    for key in ["Text", "TEXT", "te\\u0058t"] {
+        let body = format!("{{\"text\":\"x\",\"{key}\":\"secret\"}}");
+        assert_eq!(
+            gate.json("POST", "/send", &body).code(),
+            "rule-violated",
+            "{key}"
+        );
+    }
+    for query in ["Q=secret", "%51=secret", "q[]=secret", "q%5B0%5D=secret"] {
+        let answer = gate.get(&format!("/search?{query}"));
+        assert_eq!(answer.code(), "rule-violated", "{query}");
+    }
+    assert_eq!(gate.provider.count(), 0);
+    assert_eq!(gate.json("POST", "/send", "{\"texts\":\"x\"}").status, 201);
+}
+
+#[test]
+fn one_charset_and_that_utf_8() {
+    let gate = Gate::new(RULES);
+    for kind in [
+        "application/json; charset=utf-8; charset=utf-7",
+        "application/json; charset = utf-7",
+        "application/json; a=\"charset=utf-8\"; charset=utf-7",
+        "application/json; charset*=utf-7''",
+    ] {
+        let answer = gate.send("POST", "/send", &[("content-type", kind)], b"{}");
+        assert_eq!(answer.code(), "encoding-unknown", "{kind}");
+    }
+    let kind = "application/json; odata=verbose; Charset=\"UTF-8\"";
+    let answer = gate.send("POST", "/send", &[("content-type", kind)], b"{}");
+    assert_eq!(answer.status, 201);
+}
+
+#[test]
+fn redirects_that_browsers_read_as_another_host() {
+    let gate = Gate::new(RULES);
+    for locations in [
+        &["/\t/evil.example/x"][..],
+        &["/\t\\evil.example/x"],
+        &["/ok", "https://evil.example/"],
+    ] {
+        let mut headers = vec![("content-length", "0".to_owned())];
+        headers.extend(locations.iter().map(|at| ("location", (*at).to_owned())));
+        gate.provider.can_with("/read", 302, headers, "");
+        assert_eq!(
+            gate.get("/read").code(),
+            "upstream-invalid",
+            "{locations:?}"
+        );
+    }
+}
+
+/// Digest credentials repeat the query and path as the client has them (RFC 7616, section 3.4).
+#[test]
+fn credentials_that_repeat_a_sealed_query_are_refused() {
+    let gate = Gate::new(RULES);
+    let digest = "digest username=\"a\", uri=\"/search?q=secret\", response=\"0\"";
+    let answer = gate.send("GET", "/search?q=secret", &[("authorization", digest)], b"");
+    assert_eq!((answer.status, gate.provider.count()), (403, 0));
+    let bearer = [("authorization", "Bearer x")];
+    gate.send("GET", "/search?q=secret", &bearer, b"");
+    assert_eq!(gate.provider.count(), 1);
+}
+
+#[test]
+fn paths_that_servers_read_as_others() {
+    let gate = Gate::new(RULES);
+    for (method, path) in [
+        ("GET", "/static/..;/api"),
+        ("GET", "/static/..;a=b/api"),
+        ("GET", "/static/%2e%2e%3b/api"),
+        ("GET", "/static/%252e%252e/api"),
+        ("GET", "/static/%252e%252e%252fapi"),
+        ("POST", "/rooms/7%2fmessages"),
+        ("POST", "/rooms/7%5Cmessages"),
+        ("POST", "/rooms/7%252Fmessages"),
+    ] {
+        let body: &[u8] = if method == "POST" { b"secret" } else { b"" };
+        let answer = gate.send(method, path, &[], body);
+        assert_eq!(answer.code(), "operation-unknown", "{path}");
+    }
+    assert_eq!(gate.send("POST", "/rooms/7;a%3b", &[], b"x").status, 201);
+}
+
+#[test]
+fn a_name_that_is_opened_adds_no_parameter() {
+    let gate = Gate::new(RULES);
+    gate.json("POST", "/send", "{\"text\":\"a\\\"; filename=\\\"b\"}");
+    let sent = gate.provider.last().json();
+    let headers = vec![
+        ("content-type", "text/plain".to_owned()),
+        (
+            "content-disposition",
+            format!("attachment; filename={}", sent["text"]),
+        ),
+    ];
+    gate.provider.can_with("/read", 200, headers, "x");
+    assert_eq!(
+        gate.get("/read").header("content-disposition"),
+        r#"attachment; filename="a\"; filename=\"b""#
+    );
+}
+
+const INDEXED: &str = r#"
+[[rule]]
+name = "save"
+methods = ["POST"]
+path = "/save"
+request = "json"
+answer = ["json"]
+clear = ["$"]
+[[rule.seal]]
+json = "$.title"
+index = "exact"
+beside = "title_index"
+"#;
+
+#[test]
+fn the_gateways_index_stands_alone() {
+    let gate = Gate::new(INDEXED);
+    let whole = "{\"title\":\"new\",\"title_index\":\"old\"}";
+    assert_eq!(gate.json("POST", "/save", whole).code(), "request-refused");
+    assert_eq!(
+        gate.json("POST", "/save", "{\"title\":\"new\"}").status,
+        201
+    );
+    let elements = INDEXED.replace("$.title\"", "$.titles[*]\"");
+    assert!(load(&elements).err().unwrap().contains("`index`"));
+}
