@@ -443,3 +443,186 @@ impl ClientStream {
         Ok(stream)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rustls::RootCertStore;
+    use rustls_pki_types::PrivateKeyDer;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+
+    use super::*;
+
+    fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let server = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(cert.der().clone()).unwrap();
+        let client = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        (Arc::new(server), Arc::new(client))
+    }
+
+    fn name() -> ServerName<'static> {
+        ServerName::try_from("localhost").unwrap()
+    }
+
+    /// Ours as server, rustls's usual stream as client.
+    async fn serving() -> (ServerStream, client::TlsStream<TcpStream>) {
+        let (server, client) = configs();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let connector = TlsConnector::from(client);
+        let connecting = connector.connect(name(), tcp);
+        let (ours, theirs) = tokio::join!(ServerStream::accept(server, accepted), connecting);
+        (ours.unwrap(), theirs.unwrap())
+    }
+
+    /// The other way round.
+    async fn connecting() -> (ClientStream, server::TlsStream<TcpStream>) {
+        let (server, client) = configs();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let acceptor = TlsAcceptor::from(server);
+        let accepting = acceptor.accept(accepted);
+        let (ours, theirs) = tokio::join!(ClientStream::connect(client, name(), tcp), accepting);
+        (ours.unwrap(), theirs.unwrap())
+    }
+
+    fn pattern(n: usize) -> Vec<u8> {
+        (0..n).map(|i| (i * 7 % 251) as u8).collect()
+    }
+
+    /// Everything goes out and comes back, both ways at once, whatever the sizes of the pieces.
+    async fn exchange(
+        ours: impl AsyncRead + AsyncWrite + Unpin,
+        theirs: impl AsyncRead + AsyncWrite + Unpin,
+        piece: usize,
+    ) {
+        let data = pattern(1_000_003);
+        let (mut our_read, mut our_write) = tokio::io::split(ours);
+        let (mut their_read, mut their_write) = tokio::io::split(theirs);
+        let write = |data: Vec<u8>| async move {
+            for piece in data.chunks(piece) {
+                our_write.write_all(piece).await.unwrap();
+            }
+            our_write.flush().await.unwrap();
+            our_write
+        };
+        let back = data.clone();
+        let their_writing = async move {
+            for piece in back.chunks(piece) {
+                their_write.write_all(piece).await.unwrap();
+            }
+            their_write.flush().await.unwrap();
+            their_write
+        };
+        let mut got = (vec![0; data.len()], vec![0; data.len()]);
+        let (_our, _their, ours, theirs) = tokio::join!(
+            write(data.clone()),
+            their_writing,
+            our_read.read_exact(&mut got.0),
+            their_read.read_exact(&mut got.1)
+        );
+        ours.unwrap();
+        theirs.unwrap();
+        assert!(got.0 == data && got.1 == data, "{piece}");
+    }
+
+    #[tokio::test]
+    async fn both_ends_talk_to_the_usual_stream() {
+        for piece in [1_000, 16 * 1024, 65_552, 400_000] {
+            let (ours, theirs) = serving().await;
+            exchange(ours, theirs, piece).await;
+            let (ours, theirs) = connecting().await;
+            exchange(ours, theirs, piece).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn new_traffic_keys_go_unnoticed() {
+        let (ours, mut theirs) = serving().await;
+        theirs.get_mut().1.refresh_traffic_keys().unwrap();
+        exchange(ours, theirs, 9_999).await;
+    }
+
+    #[tokio::test]
+    async fn a_said_end_is_an_end_and_a_cut_is_an_error() {
+        let (mut ours, mut theirs) = serving().await;
+        theirs.write_all(b"whole").await.unwrap();
+        theirs.shutdown().await.unwrap();
+        let mut got = Vec::new();
+        ours.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, b"whole");
+
+        let (mut ours, mut theirs) = serving().await;
+        theirs.write_all(b"cut").await.unwrap();
+        theirs.flush().await.unwrap();
+        let (mut tcp, _session) = theirs.into_inner();
+        tcp.shutdown().await.unwrap();
+        let mut got = Vec::new();
+        let cut = ours.read_to_end(&mut got).await.unwrap_err();
+        assert_eq!(
+            (cut.kind(), got.as_slice()),
+            (io::ErrorKind::UnexpectedEof, b"cut".as_slice())
+        );
+    }
+
+    #[tokio::test]
+    async fn our_end_is_said() {
+        let (mut ours, mut theirs) = connecting().await;
+        ours.write_all(b"whole").await.unwrap();
+        ours.shutdown().await.unwrap();
+        let mut got = Vec::new();
+        theirs.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, b"whole");
+    }
+
+    #[tokio::test]
+    async fn several_buffers_go_in_order() {
+        let (mut ours, mut theirs) = connecting().await;
+        let (head, body) = (pattern(300), pattern(40_000));
+        let bufs = [io::IoSlice::new(&head), io::IoSlice::new(&body)];
+        let wrote = std::future::poll_fn(|cx| Pin::new(&mut ours).poll_write_vectored(cx, &bufs))
+            .await
+            .unwrap();
+        ours.flush().await.unwrap();
+        let whole = [head, body].concat();
+        let mut got = vec![0; wrote];
+        theirs.read_exact(&mut got).await.unwrap();
+        assert!(wrote > 300 && got == whole[..wrote]);
+    }
+
+    #[tokio::test]
+    async fn a_flipped_record_ends_in_an_error() {
+        let (server, client) = configs();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let connector = TlsConnector::from(client);
+        let connecting = connector.connect(name(), tcp);
+        let (ours, theirs) = tokio::join!(ServerStream::accept(server, accepted), connecting);
+        let (mut ours, theirs) = (ours.unwrap(), theirs.unwrap());
+        let (mut tcp, _session) = theirs.into_inner();
+        tcp.write_all(&[23, 3, 3, 0, 32]).await.unwrap();
+        tcp.write_all(&[0; 32]).await.unwrap();
+        let error = ours.read(&mut [0; 16]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+}
