@@ -357,12 +357,20 @@ impl Core {
     }
 }
 
-/// The attempt that the provider holds, or the last one spooled.
-fn present_attempt<'a>(held: Option<&String>, attempts: &[&'a PartRow]) -> Option<&'a PartRow> {
+/// The last attempt that the provider holds, or the last one spooled.
+fn present_attempt<'a>(
+    held: Option<&Vec<String>>,
+    attempts: &[&'a PartRow],
+) -> Option<&'a PartRow> {
     let spooled = attempts.iter().filter(|row| row.upstream_etag.is_none());
+    let holds = |row: &&&PartRow| match (&row.upstream_etag, held) {
+        (Some(tag), Some(held)) => held.contains(tag),
+        _ => false,
+    };
     attempts
         .iter()
-        .find(|row| row.upstream_etag.is_some() && row.upstream_etag.as_ref() == held)
+        .filter(holds)
+        .max_by_key(|row| row.modified)
         .or_else(|| spooled.max_by_key(|row| row.modified))
         .copied()
 }

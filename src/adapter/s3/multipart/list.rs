@@ -84,7 +84,7 @@ impl Core {
         let mut parts: BTreeMap<u32, PartRow> = BTreeMap::new();
         for row in self.part_rows(upload, None).await? {
             let counts = match &row.upstream_etag {
-                Some(tag) => held.get(&row.number) == Some(tag),
+                Some(tag) => held.get(&row.number).is_some_and(|tags| tags.contains(tag)),
                 None => true,
             };
             let newer = parts
@@ -97,13 +97,14 @@ impl Core {
         Ok(parts)
     }
 
-    /// Number and tag of every part that the provider holds.
+    /// Number and tags of every part that the provider holds. There are stores that list what a later attempt replaced, in
+    /// no order.
     pub(super) async fn upstream_parts(
         &self,
         call: &Call,
         upload: &Upload,
-    ) -> Result<BTreeMap<u32, String>, Refusal> {
-        let mut held = BTreeMap::new();
+    ) -> Result<BTreeMap<u32, Vec<String>>, Refusal> {
+        let mut held: BTreeMap<u32, Vec<String>> = BTreeMap::new();
         let mut marker = None;
         loop {
             let mut ask =
@@ -119,7 +120,9 @@ impl Core {
             }
             let document = response.into_body().collect(DOCUMENT_LIMIT).await?;
             let page = xml::parts_page(&document, DOCUMENT_LIMIT).map_err(malformed)?;
-            held.extend(page.parts.into_iter().map(|part| (part.number, part.etag)));
+            for part in page.parts {
+                held.entry(part.number).or_default().push(part.etag);
+            }
             match page.next {
                 Some(next) if Some(next) > marker => marker = Some(next),
                 _ => return Ok(held),
