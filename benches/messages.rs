@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sceau::adapter::http::json::{Path, Paths, Wrong, rewrite};
+use sceau::adapter::json::{Path, Paths, Wrong, rewrite};
 use sceau::seal::scan::{Encoding, Language, Output, Reading, Scanner};
 use sceau::seal::token::{self, Field};
 use sceau::seal::{Context, EpochKeys, EpochSecret, EpochShort, KeyLookup, LookupError, Salt};

@@ -4,7 +4,9 @@
 //! The stages run in a fixed order, driven by `proxy`: `classify` (unknown is refused), `verify` (the client's own
 //! signature), the policy's verdict, `perform`. `refuse` words an error in the protocol's own form.
 
+mod alike;
 pub mod http;
+pub mod json;
 mod opening;
 mod page;
 mod range;

@@ -5,9 +5,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::Http;
 use super::head::Names;
-use super::json::{self, Paths, Value, Wrong};
 use super::outgoing::utf8;
 use super::settings::{Answer, Rule};
+use crate::adapter::json::{self, Paths, Value, Wrong};
 use crate::body::{Released, ScanBody, Sealed};
 use crate::error::{Refusal, UPSTREAM_INVALID};
 use crate::policy::RelayPermit;

@@ -1,10 +1,8 @@
 //! Any JSON, form or multipart API over HTTP, described by one service file (`docs/http.md`). Clients prove who they are
 //! to the provider: `Authorization` and cookies pass through.
 
-mod alike;
 mod answer;
 pub mod head;
-pub mod json;
 mod multipart;
 mod object;
 mod outgoing;

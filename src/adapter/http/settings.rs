@@ -2,8 +2,8 @@
 
 use http::{HeaderName, Method};
 
-use super::json::{Path, Paths};
 use super::template::{self, Template};
+use crate::adapter::json::{Path, Paths};
 use crate::seal::Context;
 use crate::seal::scan::Language;
 use crate::seal::token::{Field, Normal};

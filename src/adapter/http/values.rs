@@ -3,10 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use super::Http;
-use super::json::{Picked, Value, Wrong};
 use super::settings::{Filter, Form, Sealing};
 use super::urlencoded::{NotText, Treated};
 use crate::adapter::Exchange;
+use crate::adapter::json::{Picked, Value, Wrong};
 use crate::error::{FIELD_TOO_LONG, INTERNAL, KEY_UNAVAILABLE, PROTOCOL, RULE_VIOLATED, Refusal};
 use crate::seal::scan::Encoding;
 use crate::seal::token::{self, Index, MAX_PLAIN};
@@ -183,16 +183,6 @@ fn filtered<'v>(filter: &Filter, sealing: &Sealing, text: &'v str) -> Result<&'v
             sealing.label
         ))
     })
-}
-
-impl From<Wrong> for Refusal {
-    fn from(wrong: Wrong) -> Self {
-        let code = match wrong {
-            Wrong::Unnamed(_) | Wrong::Kind(_) => &RULE_VIOLATED,
-            _ => &PROTOCOL,
-        };
-        Refusal::new(code).message(wrong.to_string())
-    }
 }
 
 impl From<NotText> for Refusal {

@@ -6,9 +6,9 @@ use http::{HeaderName, Method};
 
 use super::overlap;
 use super::sealing::{Entry, Place, entry};
-use crate::adapter::http::json::{Path, Paths};
 use crate::adapter::http::settings::{Answer, FilePart, RequestBody, Rule, Sealed};
 use crate::adapter::http::template::Template;
+use crate::adapter::json::{Path, Paths};
 use crate::config::section::Section;
 use crate::config::value;
 

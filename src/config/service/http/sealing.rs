@@ -3,8 +3,8 @@
 use http::HeaderName;
 
 use super::header;
-use crate::adapter::http::json::Path;
 use crate::adapter::http::settings::{Filter, Form, Sealing};
+use crate::adapter::json::Path;
 use crate::config::section::Section;
 use crate::config::value;
 use crate::seal::token::{Field, Normal};

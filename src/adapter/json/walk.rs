@@ -266,7 +266,7 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::adapter::http::json::Path;
+    use crate::adapter::json::Path;
 
     fn paths(picked: &[&str], clear: &[&str]) -> Paths {
         let parse = |text: &&str| Path::parse(text).unwrap();

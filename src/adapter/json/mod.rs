@@ -7,6 +7,8 @@ mod walk;
 use std::fmt;
 use std::ops::Range;
 
+use crate::error::{PROTOCOL, RULE_VIOLATED, Refusal};
+
 pub use self::path::{Path, Paths};
 pub use self::walk::{check, rewrite};
 
@@ -64,6 +66,16 @@ impl fmt::Display for Wrong {
             Self::Kind(_) => "holds something else than a string where a string is to be sealed",
         };
         write!(f, "The JSON document {what}, at byte {}.", self.at())
+    }
+}
+
+impl From<Wrong> for Refusal {
+    fn from(wrong: Wrong) -> Self {
+        let code = match wrong {
+            Wrong::Unnamed(_) | Wrong::Kind(_) => &RULE_VIOLATED,
+            _ => &PROTOCOL,
+        };
+        Refusal::new(code).message(wrong.to_string())
     }
 }
 

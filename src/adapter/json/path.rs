@@ -1,6 +1,6 @@
 //! A subset of JSONPath (RFC 9535): `$`, `.name`, `['name']`, `[*]`, `.*` and `..name`, matched while a document is read.
 
-use crate::adapter::http::alike;
+use crate::adapter::alike;
 
 /// One segment of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
