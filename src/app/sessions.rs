@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::keyring::{Keyring, Named};
+use crate::keyring::{KeyError, Keyring, Named};
 use crate::seal::Context;
 use crate::secret::Secret;
 use crate::state::{SessionId, SessionLookup, StateError};
@@ -93,7 +93,10 @@ impl SessionLookup for Sessions {
         let secret = self.0.keyring.session_by_id(&self.0.context, id);
         let secret = secret.map_err(|error| {
             tracing::warn!(%error, code = error.name(), "a session secret can't be had");
-            StateError::KeyUnavailable
+            match error {
+                KeyError::Unknown(_) | KeyError::Foreign => StateError::SessionUnknown,
+                _ => StateError::KeyUnavailable,
+            }
         })?;
         locked(&self.0.opened).insert(*id, secret.clone());
         Ok(secret)
