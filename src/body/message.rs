@@ -13,7 +13,6 @@ use crate::policy::DocumentPermit;
 use crate::seal::scan::{Found, Output, Reading, Scanner};
 
 /// A whole message, however many frames it came in.
-#[derive(Clone)]
 pub(super) enum Payload {
     Text(Utf8Bytes),
     Binary(Bytes),

@@ -126,7 +126,7 @@ pub trait Upstream: Send + Sync {
 /// What a provider says to a handshake.
 pub enum Opening {
     /// It has switched; the answer's head was checked.
-    Switched(http::response::Parts, ProviderSocket),
+    Switched(http::Response<Box<ProviderSocket>>),
     /// It answered otherwise.
     Answered(http::Response<Sealed>),
 }

@@ -167,10 +167,7 @@ impl<S: Duplex> Socket<S> {
         }
     }
 
-    fn poll_receive(
-        &mut self,
-        cx: &Context<'_>,
-    ) -> Poll<Result<Event<Payload>, SocketError>> {
+    fn poll_receive(&mut self, cx: &Context<'_>) -> Poll<Result<Event<Payload>, SocketError>> {
         self.attend(cx);
         let message = match self.inner.read() {
             Ok(message) => message,
@@ -227,14 +224,20 @@ impl<S: Duplex> Socket<S> {
     /// Closes, and waits for the other side to do so too.
     async fn part(&mut self, farewell: Option<&Farewell>) {
         let _ = self.write(Message::Close(farewell.map(Farewell::frame)));
-        if std::future::poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
+        if std::future::poll_fn(|cx| self.poll_flush(cx))
+            .await
+            .is_err()
+        {
             return;
         }
         while !self.lost {
             let _ = std::future::poll_fn(|cx| self.poll_receive(cx)).await;
         }
         let stream = &mut self.inner.get_mut().stream;
-        if std::future::poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await.is_err() {
+        if std::future::poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx))
+            .await
+            .is_err()
+        {
             return;
         }
         // what lies unread when a socket is closed makes it send a reset, which overtakes the close frame

@@ -52,6 +52,7 @@ impl Adapter for Defect {
         Ok(Operation {
             name: "Defect",
             class: Class::Pass,
+            switches: false,
             detail: Box::new(()),
         })
     }
