@@ -1,12 +1,15 @@
 //! The two ends of a WebSocket (RFC 6455). Each side's pings are answered here and go no further; extensions are never
 //! negotiated, so a frame with a reserved bit is refused.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocket, WebSocketConfig};
@@ -19,6 +22,8 @@ use super::{ClearedMessage, PlainMessage, ReleasedMessage, SealedMessage};
 const READ: usize = 2048;
 /// Pings that are answered while the peer does not read.
 const UNREAD_PINGS: u8 = 32;
+/// How long a side has for its close frame, and then for the end of its connection.
+const PARTING: Duration = Duration::from_secs(1);
 /// Bytes of a close frame's reason (RFC 6455 section 5.5: a control frame has 125, its code takes 2).
 const REASON: usize = 123;
 
@@ -221,27 +226,25 @@ impl<S: Duplex> Socket<S> {
         }
     }
 
-    /// Closes, and waits for the other side to do so too.
+    /// Closes, and waits for the other side to do so too, but not for long.
     async fn part(&mut self, farewell: Option<&Farewell>) {
         let _ = self.write(Message::Close(farewell.map(Farewell::frame)));
-        if std::future::poll_fn(|cx| self.poll_flush(cx))
-            .await
-            .is_err()
-        {
-            return;
-        }
-        while !self.lost {
-            let _ = std::future::poll_fn(|cx| self.poll_receive(cx)).await;
-        }
+        let closed = async {
+            if poll_fn(|cx| self.poll_flush(cx)).await.is_err() {
+                self.lost = true;
+            }
+            while !self.lost {
+                let _ = poll_fn(|cx| self.poll_receive(cx)).await;
+            }
+        };
+        let _ = timeout(PARTING, closed).await;
         let stream = &mut self.inner.get_mut().stream;
-        if std::future::poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx))
-            .await
-            .is_err()
-        {
-            return;
-        }
-        // what lies unread when a socket is closed makes it send a reset, which overtakes the close frame
-        let _ = std::future::poll_fn(|cx| discard(stream, cx)).await;
+        let ended = async {
+            poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await?;
+            // what lies unread when a socket is closed makes it send a reset, which overtakes the close frame
+            poll_fn(|cx| discard(stream, cx)).await
+        };
+        let _ = timeout(PARTING, ended).await;
     }
 }
 
@@ -350,6 +353,11 @@ impl<S: Duplex> ClientSocket<S> {
     /// The client is gone.
     pub fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<Result<(), SocketError>> {
         self.0.poll_flush(cx)
+    }
+
+    /// Nothing more of it is read: nobody could say what it is.
+    pub fn disregard(&mut self) {
+        self.0.lost = true;
     }
 
     pub async fn part(&mut self, farewell: Option<&Farewell>) {

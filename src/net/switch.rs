@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use http::header::{
@@ -46,7 +47,9 @@ impl Provider {
         let answer = answer.map_err(|error| broken(error, true))?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             let link = Link::answering(sender, driver);
-            let answered = self.received(answer, link, &Method::GET).await?;
+            // not to be used again: it may end with a farewell, which a body that breaks off must not have
+            let unkept = Arc::default();
+            let answered = self.received(answer, link, &Method::GET, unkept).await?;
             return Ok(Opening::Answered(answered));
         }
         check(&answer, &key, &offered)?;

@@ -134,7 +134,11 @@ impl Upstream for Provider {
                     return Err(Refusal::new(&UPSTREAM_OUTCOME_UNKNOWN)
                         .message("The provider answered before it had the whole body."));
                 }
-                Ok(response) => return self.received(response, link, &method).await,
+                Ok(response) => {
+                    return self
+                        .received(response, link, &method, self.0.idle.clone())
+                        .await;
+                }
                 Err(error) => error,
             };
             request = match (error, &again) {
@@ -159,16 +163,18 @@ impl Provider {
         self.0.settings.response_timeout
     }
 
+    /// `idle`: where the connection goes once the answer is read.
     pub(super) async fn received(
         &self,
         response: Response<hyper::body::Incoming>,
         link: Link,
         method: &Method,
+        idle: Arc<Idle>,
     ) -> Result<Response<Sealed>, Refusal> {
         check(&response, method)?;
         let (head, incoming) = response.into_parts();
         let patience = self.0.settings.response_timeout;
-        let mut receiving = Receiving::new(incoming, link, patience, self.0.idle.clone());
+        let mut receiving = Receiving::new(incoming, link, patience, idle);
         std::future::poll_fn(|cx| {
             receiving.settle(cx);
             Poll::Ready(())

@@ -2,13 +2,14 @@
 //! other side has taken it. Whatever ends one side ends the other.
 
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::asked::{Asked, Passed};
 use super::pace::Pace;
@@ -17,9 +18,6 @@ use crate::error::{
     Code, FRAMING, PROTOCOL, Refusal, Side, TOO_LARGE, TOO_SLOW, UPSTREAM_INVALID,
     UPSTREAM_TIMEOUT, UPSTREAM_UNREACHABLE,
 };
-
-/// How long the two sides have for their close frames.
-const PARTING: Duration = Duration::from_secs(2);
 
 // RFC 6455 section 7.4.1
 const GOING_AWAY: u16 = 1001;
@@ -80,6 +78,10 @@ impl Ending {
     /// The client's connection failed.
     fn of_client(error: &SocketError) -> Self {
         match error {
+            // its connection says so of a client that does not read
+            SocketError::Broken(error) if error.kind() == ErrorKind::TimedOut => {
+                Self::failed(RULES, &TOO_SLOW)
+            }
             SocketError::Gone | SocketError::Broken(_) => Self::both(GOING_AWAY, "", "cut"),
             SocketError::Utf8 => Self::failed(NOT_UTF8, &PROTOCOL),
             SocketError::TooLong => Self::failed(TOO_BIG, &TOO_LARGE),
@@ -202,6 +204,7 @@ impl Conversation {
             bounds: self.bounds,
         };
         let ending = if ahead.is_none() {
+            pump.client.disregard();
             Ending::failed(FRAMES, &FRAMING)
         } else {
             let said = &mut self.said;
@@ -369,12 +372,9 @@ impl<S: Duplex> Pump<S> {
             Some((code, word)) => (Some(code), word),
             None => (None, ""),
         };
-        let both = async {
-            tokio::join!(
-                self.client.part(ending.client.as_ref()),
-                self.switched.provider.part(code, word),
-            )
-        };
-        let _ = timeout(PARTING, both).await;
+        tokio::join!(
+            self.client.part(ending.client.as_ref()),
+            self.switched.provider.part(code, word),
+        );
     }
 }

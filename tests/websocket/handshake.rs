@@ -147,9 +147,13 @@ async fn a_provider_that_does_not_switch_to_what_was_asked_is_refused() {
         assert_eq!(got, status, "{answer}{text}");
         assert_eq!(status == 502, text.contains("upstream-invalid"), "{answer}{text}");
     }
+    // the connection of an answer that did not switch is not used again
+    chat.script("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 2\r\n\r\nab");
+    let request = "GET /files HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let (got, text) = refused(&site, &gateway, request).await;
+    assert_eq!((got, text.ends_with("ab")), (200, true), "{text}");
     // one that switches though nobody asked it to
     chat.script(switching(""));
-    let request = "GET /files HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let (got, text) = refused(&site, &gateway, request).await;
     assert_eq!(got, 502, "{text}");
 }

@@ -84,7 +84,10 @@ async fn a_client_that_does_not_read_stops_the_provider_and_is_given_up() {
     let (chat, site, gateway) = limited("idle_timeout = \"2s\"\nwebsocket_ping = \"10s\"").await;
     let mut one = Client::open(&site, &gateway, "/live/a").await;
     one.order("flood").await;
-    assert_eq!(chat.end().await, End::Broken);
+    // it may have lost patience before it could read why
+    let told = End::Closed(1008, "too-slow".into());
+    let end = chat.end().await;
+    assert!(end == told || end == End::Broken, "{end:?}");
     drop(one);
 }
 
