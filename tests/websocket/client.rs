@@ -70,7 +70,11 @@ impl Client {
     }
 
     pub async fn open_with(site: &Site, gateway: &Gateway, request: impl AsRef<[u8]>) -> Self {
-        let mut stream = tls(site, gateway.address, b"http/1.1").await;
+        Self::at(site, gateway.address, request).await
+    }
+
+    pub async fn at(site: &Site, address: SocketAddr, request: impl AsRef<[u8]>) -> Self {
+        let mut stream = tls(site, address, b"http/1.1").await;
         let head = ask(&mut stream, request).await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         assert!(

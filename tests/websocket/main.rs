@@ -11,8 +11,10 @@
 
 mod chat;
 mod client;
+mod defect;
 mod handshake;
 mod lifetime;
+mod log;
 mod messages;
 mod refusals;
 mod site;
