@@ -2,6 +2,8 @@
 //! to the provider: `Authorization` and cookies pass through.
 
 mod answer;
+mod events;
+mod guided;
 pub mod head;
 mod multipart;
 mod object;

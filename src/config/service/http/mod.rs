@@ -1,5 +1,6 @@
 //! `kind = "http"`.
 
+mod opens;
 mod overlap;
 mod rule;
 mod sealing;
