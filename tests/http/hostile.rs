@@ -178,6 +178,42 @@ fn redirects_that_browsers_read_as_another_host() {
     }
 }
 
+#[test]
+fn a_head_leads_nowhere_else_and_shows_the_answer_to_no_foreign_page() {
+    let gate = Gate::new(RULES);
+    let kind = ("content-type", "application/json".to_owned());
+    for refresh in ["0;url=https://evil.example/", "1, //evil.example"] {
+        let headers = vec![kind.clone(), ("refresh", refresh.to_owned())];
+        gate.provider.can_with("/read", 200, headers, "{}");
+        assert_eq!(gate.get("/read").code(), "upstream-invalid", "{refresh}");
+    }
+    let headers = vec![
+        kind,
+        ("refresh", "9; url=https://forum.example.net/a".to_owned()),
+        ("link", "<https://evil.example/>; rel=next".to_owned()),
+        ("content-location", "//evil.example/".to_owned()),
+        (
+            "access-control-allow-origin",
+            "https://evil.example".to_owned(),
+        ),
+        ("access-control-allow-credentials", "true".to_owned()),
+        (
+            "reporting-endpoints",
+            "a=\"https://evil.example\"".to_owned(),
+        ),
+        ("referrer-policy", "unsafe-url".to_owned()),
+        ("set-cookie", "a=b; Path=/; Domain=example.fr".to_owned()),
+    ];
+    gate.provider.can_with("/read", 200, headers, "{}");
+    let answer = gate.get("/read");
+    assert_eq!(
+        answer.header("refresh"),
+        "9; url=https://forum.example.fr/a"
+    );
+    assert_eq!(answer.header("set-cookie"), "a=b; Path=/");
+    assert_eq!(answer.headers.len(), 3, "{:?}", answer.headers);
+}
+
 /// Digest credentials repeat the query and path as the client has them (RFC 7616, section 3.4).
 #[test]
 fn credentials_that_repeat_a_sealed_query_are_refused() {

@@ -7,6 +7,7 @@ use super::Http;
 use super::events::Events;
 use super::guided::Document;
 use super::head::Names;
+use super::leading::LeadsAway;
 use super::outgoing::utf8;
 use super::settings::{Answer, Rule};
 use crate::body::{Released, ScanBody, Sealed};
@@ -34,9 +35,6 @@ impl Http {
     ) -> Result<Response<Released>, Refusal> {
         let (head, body) = response.into_parts();
         let mut headers = self.inward(names, &head.headers)?;
-        if names.leads_away(&headers) {
-            return Err(invalid("The provider sends the client to another host."));
-        }
         let error = head.status.is_client_error() || head.status.is_server_error();
         let bodiless = *method == Method::HEAD
             || matches!(
@@ -135,13 +133,15 @@ impl Http {
     /// The answer's head; tokens are opened in the fields that [`Self::opens`] names.
     ///
     /// # Errors
-    /// The body is compressed, so nothing can be found in it.
+    /// The body is compressed, so nothing can be found in it; or the client is sent to another host.
     pub(super) fn inward(&self, names: &Names<'_>, from: &HeaderMap) -> Result<HeaderMap, Refusal> {
         let coded = from.get(CONTENT_ENCODING);
         if coded.is_some_and(|coding| coding != "identity") {
             return Err(invalid("The provider compresses its answers unasked."));
         }
         let mut headers = names.inward(from);
+        let held = names.hold(&mut headers);
+        held.map_err(|LeadsAway| invalid("The provider sends the client to another host."))?;
         for (name, value) in &mut headers {
             if memchr::memmem::find(value.as_bytes(), b"sc1.").is_none() {
                 continue;

@@ -5,6 +5,7 @@ mod answer;
 mod events;
 mod guided;
 pub mod head;
+mod leading;
 mod multipart;
 mod object;
 mod outgoing;
@@ -226,6 +227,7 @@ mod tests {
             language: Language::French,
             contact: Some("dsi@example.fr".into()),
             headers: Vec::new(),
+            origins: Vec::new(),
             max_document: 1 << 20,
             rules: Vec::new(),
         }

@@ -24,6 +24,8 @@ pub struct Settings {
     pub contact: Option<String>,
     /// Request header fields that pass beside the usual ones.
     pub headers: Vec<HeaderName>,
+    /// Origins of pages that may read answers, beside the gateway's own; `*`: any.
+    pub origins: Vec<String>,
     /// Bytes of a JSON or form body, which is read whole before any of it is sent.
     pub max_document: usize,
     /// The first that fits counts; among those of one method and path, the first that takes the body's type.
