@@ -282,12 +282,52 @@ beside = "title_index"
 #[test]
 fn the_gateways_index_stands_alone() {
     let gate = Gate::new(INDEXED);
-    let whole = "{\"title\":\"new\",\"title_index\":\"old\"}";
-    assert_eq!(gate.json("POST", "/save", whole).code(), "request-refused");
+    for body in [
+        "{\"title\":\"new\",\"title_index\":\"old\"}",
+        "{\"title_index\":\"old\"}",
+        "{\"title_index\":null}",
+        "{\"Title_Index\":\"old\"}",
+    ] {
+        assert_eq!(gate.json("POST", "/save", body).code(), "rule-violated");
+    }
+    assert_eq!(gate.provider.count(), 0);
     assert_eq!(
         gate.json("POST", "/save", "{\"title\":\"new\"}").status,
         201
     );
     let elements = INDEXED.replace("$.title\"", "$.titles[*]\"");
     assert!(load(&elements).err().unwrap().contains("`index`"));
+}
+
+#[test]
+fn of_a_form_too_the_gateway_alone_writes_the_index() {
+    let form = INDEXED
+        .replace("\"json\"\nanswer", "\"form\"\nanswer")
+        .replace("clear = [\"$\"]", "clear = [\"status\"]")
+        .replace("json = \"$.title\"", "form = \"title\"");
+    let gate = Gate::new(&form);
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    for body in ["title=a&title_index=b", "title_index=b", "title_index[]=b"] {
+        let answer = gate.send("POST", "/save", &kind, body.as_bytes());
+        assert_eq!(answer.code(), "rule-violated", "{body}");
+        assert!(answer.text().contains("equality index"), "{body}");
+    }
+    assert_eq!(gate.provider.count(), 0);
+    let answer = gate.send("POST", "/save", &kind, b"title=a&status=b");
+    assert_eq!(answer.status, 201);
+    for (place, clear) in [(&form, "status"), (&INDEXED.to_owned(), "$")] {
+        let name = clear.replace('$', "$.a.").replace("status", "") + "title_index";
+        let open = place.replace(
+            &format!("clear = [\"{clear}\"]"),
+            &format!("clear = [\"{name}\"]"),
+        );
+        assert!(
+            load(&open).err().unwrap().contains("writes an index"),
+            "{open}"
+        );
+    }
+    let second = format!(
+        "{form}[[rule.seal]]\nform = \"name\"\nindex = \"exact\"\nbeside = \"title_index\"\n"
+    );
+    assert!(load(&second).err().unwrap().contains("writes an index"));
 }

@@ -97,9 +97,12 @@ pub struct Sealing {
 }
 
 impl Sealing {
-    /// Whether a member or field of the gateway's goes beside the value.
-    pub fn indexed(&self) -> bool {
-        matches!(self.form, Form::Indexed { .. })
+    /// The member or field of the gateway's that goes beside the value.
+    pub fn beside(&self) -> Option<&str> {
+        match &self.form {
+            Form::Indexed { beside, .. } => Some(beside),
+            Form::Token | Form::Index { .. } => None,
+        }
     }
 }
 
@@ -135,7 +138,7 @@ pub enum RequestBody {
     Relayed,
     Json {
         fields: Vec<Sealed<Path>>,
-        /// Of `fields` in their order, and of what passes in clear.
+        /// Of `fields` in their order, then of the members that the gateway writes itself; and of what passes in clear.
         paths: Paths,
     },
     Form {

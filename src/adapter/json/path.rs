@@ -59,6 +59,17 @@ impl Path {
         }
     }
 
+    /// The member of that name beside what it picks.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        let mut path = self.clone();
+        match path.steps.last_mut() {
+            Some(Step::Member(last) | Step::Below(last)) => name.clone_into(last),
+            Some(Step::Each) | None => {}
+        }
+        path
+    }
+
     /// The same member wherever it stands, with the steps behind it. A path that names none stays what it is.
     #[must_use]
     pub fn anywhere(&self) -> Self {

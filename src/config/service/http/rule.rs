@@ -197,7 +197,14 @@ fn parts(section: &mut Section<'_, '_>, body: Option<Body>) -> Option<Parts> {
         Body::Json => Path::parse(name).ok()?.last_name().map(str::to_owned),
         _ => Some(name.clone()),
     };
-    let in_clear = names.iter().filter_map(last).collect();
+    let in_clear: Vec<String> = names.iter().filter_map(last).collect();
+    if let Some(name) = written_twice(&sorted, &in_clear) {
+        section.fault_at(
+            &clear_at,
+            format!("`{name}` is where the gateway writes an index: no client may write it, and no other value"),
+        );
+        return None;
+    }
     let request = match body {
         Body::None => RequestBody::Nothing,
         Body::Relay => RequestBody::Relayed,
@@ -225,6 +232,30 @@ fn parts(section: &mut Section<'_, '_>, body: Option<Body>) -> Option<Parts> {
         headers: sorted.headers,
         clear: in_clear,
     })
+}
+
+/// The name of an index under which something else is written too: by clients in clear, as a sealed value or a file, or of a form
+/// as another index. In JSON, indexes of one name may stand in several objects.
+fn written_twice<'s>(sorted: &'s Sorted, clear: &[String]) -> Option<&'s str> {
+    let (json, form) = (&sorted.json, &sorted.form);
+    let indexes = || {
+        let json = json.iter().filter_map(|field| field.sealing.beside());
+        json.chain(form.iter().filter_map(|field| field.sealing.beside()))
+    };
+    let others = |name: &str| {
+        clear.iter().any(|clear| clear == name)
+            || json
+                .iter()
+                .any(|field| field.place.last_name() == Some(name))
+            || form.iter().any(|field| field.place == name)
+            || sorted.files.iter().any(|file| file.name == name)
+            || form
+                .iter()
+                .filter(|field| field.sealing.beside() == Some(name))
+                .count()
+                > 1
+    };
+    indexes().find(|name| others(name))
 }
 
 fn sort(entries: Vec<Entry>) -> Sorted {
@@ -262,7 +293,10 @@ fn json_paths(
             }
         }
     }
-    let paths = Paths::new(fields.iter().map(|field| &field.place), &paths);
+    let beside = |field: &Sealed<Path>| Some(field.place.beside(field.sealing.beside()?));
+    let indexes: Vec<Path> = fields.iter().filter_map(beside).collect();
+    let picked = fields.iter().map(|field| &field.place);
+    let paths = Paths::new(picked.chain(&indexes), &paths);
     if paths.is_none() {
         section.fault_at(at, "the rule's JSON paths have more than 128 steps in all");
     }
