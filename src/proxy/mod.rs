@@ -152,7 +152,7 @@ async fn perform(
     };
     let adapter = service.adapter.as_ref();
     let operation = adapter.classify(&head)?;
-    asked.operation = operation.name;
+    asked.operation = operation.name.clone();
     let subject = adapter.verify(&operation, &head, exchange.now)?;
     asked.principal = Some(subject.principal.clone());
     let verdict = service.policy.decide(operation.class);

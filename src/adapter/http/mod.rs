@@ -25,7 +25,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, Uri, request};
 
 use self::head::Names;
 use self::outgoing::Permit;
-use self::settings::{Answer, RequestBody, Rule, Settings};
+use self::settings::{Answer, Rule, Settings};
 use self::values::Sealer;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Cleared, Outbound, Plain, Released, Sealed, Upstream};
@@ -130,16 +130,12 @@ impl Adapter for Http {
     fn classify(&self, head: &request::Parts) -> Result<Operation, Refusal> {
         let index = self.fits(head)?;
         let rule = self.rule(head)?;
-        let (name, class) = if rule.relays() {
-            ("Relay", Class::Pass)
-        } else if matches!(rule.request, RequestBody::Nothing) {
-            ("Read", Class::Transform)
-        } else {
-            ("Write", Class::Transform)
-        };
         Ok(Operation {
-            name,
-            class,
+            name: rule.name.clone().into(),
+            class: match rule.relays() {
+                true => Class::Pass,
+                false => Class::Transform,
+            },
             detail: Box::new(index),
         })
     }

@@ -189,7 +189,7 @@ impl Adapter for WebDav {
         }
         links::check_path(head.uri.path())?;
         Ok(Operation {
-            name: row.name,
+            name: row.name.into(),
             class: row.class,
             detail: Box::new(row),
         })
