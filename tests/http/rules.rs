@@ -1,6 +1,6 @@
 //! What a service file may say.
 
-use crate::gate::load;
+use crate::gate::{Gate, load};
 
 fn faults(rules: &str) -> String {
     load(rules).err().unwrap_or_default()
@@ -159,4 +159,12 @@ fn unreachable_and_ambiguous_rules_are_faults() {
     // another method is another matter
     let other = three(["/a/{x}", "/a/b", ""]).replacen("GET", "POST", 1);
     assert_eq!(faults(&other), "");
+}
+
+#[test]
+fn the_log_names_the_rule() {
+    let gate = Gate::new(&three(["/a/b", "/a/{x}", ""]));
+    assert_eq!(gate.operation("GET", "/a/b"), "r0");
+    assert_eq!(gate.operation("GET", "/a/c"), "r1");
+    assert_eq!(gate.operation("GET", "/"), "-");
 }

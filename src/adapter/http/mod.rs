@@ -2,7 +2,10 @@
 //! to the provider: `Authorization` and cookies pass through.
 
 mod answer;
+mod events;
+mod guided;
 pub mod head;
+mod leading;
 mod multipart;
 mod object;
 mod outgoing;
@@ -23,7 +26,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, Uri, request};
 
 use self::head::Names;
 use self::outgoing::Permit;
-use self::settings::{Answer, RequestBody, Rule, Settings};
+use self::settings::{Answer, Rule, Settings};
 use self::values::Sealer;
 use self::websocket::Opening;
 use super::opening::Opener;
@@ -147,18 +150,12 @@ impl Adapter for Http {
             return Err(Refusal::new(&RULE_VIOLATED)
                 .message(format!("The rule `{}` opens no WebSocket.", rule.name)));
         }
-        let (name, class) = if switches {
-            ("WebSocket", Class::Transform)
-        } else if rule.relays() {
-            ("Relay", Class::Pass)
-        } else if matches!(rule.request, RequestBody::Nothing) {
-            ("Read", Class::Transform)
-        } else {
-            ("Write", Class::Transform)
-        };
         Ok(Operation {
-            name,
-            class,
+            name: rule.name.clone().into(),
+            class: match rule.relays() {
+                true => Class::Pass,
+                false => Class::Transform,
+            },
             switches,
             detail: Box::new(index),
         })
@@ -258,6 +255,7 @@ mod tests {
             language: Language::French,
             contact: Some("dsi@example.fr".into()),
             headers: Vec::new(),
+            origins: Vec::new(),
             max_document: 1 << 20,
             rules: Vec::new(),
         }

@@ -151,11 +151,12 @@ pub(super) fn document_of(
     paths: &Paths,
     sealer: &Sealer,
 ) -> Result<Vec<u8>, Refusal> {
-    let sealed = json::rewrite(document, paths, |picked| {
-        sealer.json(&fields[picked.path].sealing, &picked)
+    let sealed = json::rewrite(document, paths, |picked| match fields.get(picked.path) {
+        Some(field) => sealer.json(&field.sealing, &picked),
+        None => Err(own_index()),
     })?;
-    // a client that writes a whole record back writes its old index too
-    if fields.iter().any(|field| field.sealing.indexed()) {
+    // two indexes of one name beside one another
+    if fields.iter().any(|field| field.sealing.beside().is_some()) {
         json::check(&sealed)?;
     }
     Ok(sealed)
@@ -173,6 +174,10 @@ pub(super) fn field(
     if let Some(sealed) = find(fields, name) {
         return sealer.pair(&sealed.sealing, value);
     }
+    let mut indexes = fields.iter().filter_map(|field| field.sealing.beside());
+    if indexes.any(|index| alike::parameter(name, index)) {
+        return Err(own_index());
+    }
     if clear.iter().any(|known| known == name) {
         return Ok(Treated::Kept);
     }
@@ -181,6 +186,12 @@ pub(super) fn field(
         rule.name,
         shown(name)
     )))
+}
+
+/// A client that writes a whole record back writes its old index too, or a text where the provider looks for one.
+fn own_index() -> Refusal {
+    Refusal::new(&RULE_VIOLATED)
+        .message("The request holds an equality index, which the gateway writes itself.")
 }
 
 /// # Errors
