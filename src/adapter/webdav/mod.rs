@@ -40,13 +40,14 @@ use self::settings::Settings;
 use self::table::{Row, Verb};
 use self::uploads::Upload;
 use self::upstream::DESTINATION;
+use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Plain, Released, Upstream};
 use crate::error::{INTERNAL, KEY_UNAVAILABLE, OPERATION_DENIED, PROTOCOL, Refusal};
 use crate::policy::{Policy, RelayPermit, Verdict};
 use crate::seal::layout;
 use crate::seal::name::NameKey;
-use crate::seal::{Context, EntropyError, EpochKeys, Epochs, KeyLookup, LookupError, SaltSource};
+use crate::seal::{Context, EntropyError, EpochKeys, Epochs, LookupError, SaltSource};
 use crate::state::Vault;
 
 /// One WebDAV service.
@@ -54,7 +55,7 @@ pub struct WebDav {
     settings: Settings,
     policy: Policy,
     epochs: Arc<dyn Epochs>,
-    lookup: Arc<dyn KeyLookup>,
+    opener: Opener,
     context: Arc<Context>,
     upstream: Arc<dyn Upstream>,
     salts: SaltSource,
@@ -95,14 +96,18 @@ impl WebDav {
         salts: SaltSource,
     ) -> Self {
         let below = settings.names_below.as_deref();
+        let context = Arc::new(settings.context.clone());
         Self {
             naming: below.map(|below| Arc::new(Naming::new(names, below))),
             uploads: Pattern::new(&settings.uploads_below),
             vault,
             policy,
-            lookup: epochs.clone(),
+            opener: Opener {
+                lookup: epochs.clone(),
+                context: context.clone(),
+            },
             epochs,
-            context: Arc::new(settings.context.clone()),
+            context,
             settings,
             upstream,
             salts,
