@@ -212,6 +212,11 @@ impl Chat {
                 let _ = socket.close(Some(frame)).await;
                 return None;
             }
+            // neither reads nor answers
+            "deaf" => {
+                tokio::time::sleep(4 * crate::DEADLINE).await;
+                return Some(End::Broken);
+            }
             "ping" => {
                 let ping = Message::Ping(Bytes::from_static(b"are you there"));
                 let _ = socket.send(ping).await;

@@ -175,3 +175,13 @@ async fn bytes_right_behind_the_request_are_no_messages() {
     }
     assert_eq!(chat.heads().len(), 4);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_does_not_answer_the_handshake_is_given_up() {
+    let chat = crate::chat::Chat::start().await;
+    let site = crate::site::Site::new(&chat).upstream("response_timeout = \"1s\"");
+    let gateway = site.start().await;
+    chat.script("");
+    let (got, text) = refused(&site, &gateway, &head("/live/a", "")).await;
+    assert_eq!(got, 504, "{text}");
+}

@@ -111,3 +111,67 @@ async fn there_are_no_more_at_once_than_the_limit_says() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_silent_is_given_up() {
+    let (_chat, site, gateway) = limited("websocket_ping = \"300ms\"").await;
+    let mut one = Client::open(&site, &gateway, "/live/a").await;
+    one.order("deaf").await;
+    assert_eq!(one.closed().await, (1011, "upstream-timeout".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_does_not_read_stops_the_client_and_is_given_up() {
+    let (_chat, site, gateway) = limited("idle_timeout = \"2s\"\nwebsocket_ping = \"20s\"").await;
+    let mut one = Client::open(&site, &gateway, "/live/a").await;
+    one.order("deaf").await;
+    let text = "x".repeat(40_000);
+    let end = within("the end", async {
+        loop {
+            tokio::select! {
+                biased;
+                said = one.socket.next() => break said,
+                () = tokio::task::yield_now() => {}
+            }
+            let message = serde_json::json!({"type": "say", "text": text}).to_string();
+            // what can't be sent any more is answered
+            let _ = tokio::time::timeout(
+                std::time::Duration::from_millis(200),
+                futures_util::SinkExt::send(&mut one.socket, tungstenite::Message::text(message)),
+            )
+            .await;
+        }
+    })
+    .await;
+    let frame = end.unwrap().unwrap();
+    let tungstenite::Message::Close(Some(frame)) = frame else {
+        panic!("{frame:?}");
+    };
+    assert_eq!(
+        (frame.code.into(), frame.reason.as_str()),
+        (1011_u16, "upstream-timeout")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pings_whose_answers_nobody_reads_are_not_answered_for_ever() {
+    let (chat, site, gateway) = up().await;
+    let mut one = Client::open(&site, &gateway, "/live/a").await;
+    let pings = crate::client::frame(0x89, &[b'a'; 125]).repeat(500);
+    let stream = one.socket.get_mut();
+    let refused = within("the gateway gives up", async {
+        loop {
+            if tokio::io::AsyncWriteExt::write_all(stream, &pings)
+                .await
+                .is_err()
+            {
+                break;
+            }
+        }
+    });
+    let told = async { chat.end().await };
+    tokio::select! {
+        () = refused => {}
+        end = told => assert_eq!(end, End::Closed(1008, "too-slow".into())),
+    }
+}

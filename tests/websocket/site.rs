@@ -104,6 +104,15 @@ impl Site {
         self
     }
 
+    /// Lines of `[upstream]`.
+    pub fn upstream(self, lines: &str) -> Self {
+        let path = self.root().join("services.d/10-chat.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text.replacen("[upstream]\n", &format!("[upstream]\n{lines}\n"), 1);
+        fs::write(path, text).unwrap();
+        self
+    }
+
     pub fn load(&self) -> config::Gateway {
         config::load(&self.root()).unwrap_or_else(|faults| panic!("{:?}", faults.0))
     }
