@@ -135,6 +135,10 @@ impl Provider {
                 let tag = ("etag", format!("\"{}\"", seen.body.len()));
                 (201, vec![tag], vec![])
             }
+            "DELETE" => {
+                self.files.lock().unwrap().remove(&seen.path);
+                (204, vec![], vec![])
+            }
             "PROPFIND" => (207, vec![xml], self.listing(&seen.path)),
             "LOCK" => {
                 let new = !self.files.lock().unwrap().contains_key(&seen.path);

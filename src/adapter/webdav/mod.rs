@@ -8,6 +8,7 @@ mod condition;
 mod digest;
 mod document;
 mod error;
+mod finder;
 mod links;
 mod listing;
 mod lock;
@@ -41,7 +42,7 @@ use self::pattern::Pattern;
 use self::settings::Settings;
 use self::table::{Row, Verb};
 use self::uploads::Upload;
-use self::upstream::DESTINATION;
+use self::upstream::{DESTINATION, Way};
 use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Plain, Released, Upstream};
@@ -59,7 +60,7 @@ pub struct WebDav {
     epochs: Arc<dyn Epochs>,
     opener: Opener,
     context: Arc<Context>,
-    upstream: Arc<dyn Upstream>,
+    way: Way,
     salts: SaltSource,
     naming: Option<Arc<Naming>>,
     long: Option<Arc<LongNames>>,
@@ -102,22 +103,26 @@ impl WebDav {
         let below = settings.names_below.as_deref();
         let naming = below.map(|below| Arc::new(Naming::new(names, below)));
         let context = Arc::new(settings.context.clone());
+        let opener = Opener {
+            lookup: epochs.clone(),
+            context: context.clone(),
+        };
+        let way = Way::new(upstream, settings.upstream.authority.clone());
+        let long = naming.clone().map(|naming| {
+            let (vault, way, opener) = (vault.clone(), way.clone(), opener.clone());
+            Arc::new(LongNames::new(naming, vault, way, opener))
+        });
         Self {
-            long: naming
-                .clone()
-                .map(|naming| Arc::new(LongNames::new(naming, vault.clone()))),
+            long,
             naming,
             uploads: Pattern::new(&settings.uploads_below),
             vault,
             policy,
-            opener: Opener {
-                lookup: epochs.clone(),
-                context: context.clone(),
-            },
+            opener,
             epochs,
             context,
             settings,
-            upstream,
+            way,
             salts,
         }
     }
@@ -289,11 +294,8 @@ impl Adapter for WebDav {
             },
         };
         let answer = self.serve(&call, row.verb, verdict, upload, body).await?;
-        if let Some(long) = &self.long
-            && row.verb.names()
-            && answer.status().is_success()
-        {
-            long.keep(call.links.long()).await?;
+        if answer.status().is_success() {
+            self.note_names(&call, row.verb).await?;
         }
         Ok(answer)
     }
