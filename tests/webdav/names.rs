@@ -207,7 +207,9 @@ fn a_destinations_long_name_is_kept() {
 fn only_names_that_the_provider_took_are_kept() {
     let gate = gate("/dav/*");
     let path = long_path();
-    gate.provider.answer_with("PUT", (403, vec![], vec![]));
+    let xml = vec![("content-type", "text/xml".to_owned())];
+    let document = b"<D:error xmlns:D=\"DAV:\"/>".to_vec();
+    gate.provider.answer_with("PUT", (403, xml, document));
     assert_eq!(gate.send("PUT", &path, &[], b"").status, 403);
     assert_eq!(gate.send("OPTIONS", &path, &[], b"").status, 204);
     assert_eq!(gate.send("GET", &path, &[], b"").status, 404);
@@ -303,6 +305,8 @@ fn a_file_that_keeps_another_name_breaks_the_listing_off() {
 fn a_listing_is_broken_off_when_the_names_cant_be_read() {
     let gate = gate("/dav/*");
     gate.send("PUT", &long_path(), &[], b"text");
+    let [_, file] = stored(&gate);
+    gate.provider.files.lock().unwrap().remove(&file);
     gate.sessions.0.store(true, Ordering::Relaxed);
     let fault = listing(&gate).body.unwrap_err();
     assert_eq!(fault.code.name, "key-unavailable");

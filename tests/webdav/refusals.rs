@@ -16,7 +16,7 @@ fn what_is_not_known_is_refused_with_its_code() {
     let cases: &[Case] = &[
         ("PATCH", "/a", &[], 403, "operation-denied"),
         ("POST", "/a", &[], 403, "operation-denied"),
-        ("REPORT", "/a", &[], 403, "operation-denied"),
+        ("REPORT", "/a", &[], 400, "request-refused"),
         ("SEARCH", "/a", &[], 403, "operation-denied"),
         ("PROPPATCH", "/a", &[], 403, "operation-denied"),
         ("ACL", "/a", &[], 501, "operation-unknown"),
@@ -79,6 +79,30 @@ fn bodies_only_where_they_belong() {
         assert_eq!(gate.send(method, "/a", &[], body.as_bytes()).status, 400);
         assert!(gate.provider.methods().is_empty());
     }
+}
+
+#[test]
+fn reports_other_than_listings_are_refused() {
+    for (namespace, root) in [
+        ("DAV:", "expand-property"),
+        ("DAV:", "version-tree"),
+        ("DAV:", "principal-property-search"),
+        ("DAV:", "basicsearch"),
+        ("http://owncloud.org/ns", "filter-files"),
+        ("http://owncloud.org/ns", "sync-collection"),
+        ("urn:ietf:params:xml:ns:caldav", "calendar-query"),
+    ] {
+        let gate = Gate::new();
+        let body = format!("<x:{root} xmlns:x=\"{namespace}\"><word>secret</word></x:{root}>");
+        let answer = gate.send("REPORT", "/d/", &[], body.as_bytes());
+        assert_eq!(answer.status, 403, "{root}");
+        assert!(answer.text().contains("operation-denied"));
+        assert!(gate.provider.methods().is_empty());
+    }
+    let gate = Gate::new();
+    let body = "<sync-collection xmlns=\"DAV:\"/><sync-collection xmlns=\"DAV:\"/>";
+    assert_eq!(gate.send("REPORT", "/d/", &[], body.as_bytes()).status, 400);
+    assert!(gate.provider.methods().is_empty());
 }
 
 #[test]
@@ -161,6 +185,6 @@ fn options_promises_what_is_served() {
     ];
     gate.provider.answer_with("OPTIONS", (200, fields, vec![]));
     let answer = gate.send("OPTIONS", "/", &[], b"");
-    assert_eq!(answer.header("allow"), "OPTIONS, GET, PUT, LOCK");
+    assert_eq!(answer.header("allow"), "OPTIONS, GET, PUT, LOCK, REPORT");
     assert_eq!(answer.header("dav"), "1, 2, 3");
 }

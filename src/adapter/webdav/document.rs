@@ -4,6 +4,7 @@ use quick_xml::events::Event;
 
 use super::markup::{Malformed, Markup};
 use super::names::{Namespace, Open};
+use super::table::{self, Report};
 use crate::body::Plain;
 use crate::error::{PROTOCOL, Refusal};
 
@@ -17,11 +18,30 @@ const LIMIT: usize = 256 * 1024;
 pub(super) async fn read(body: Plain, root: &str) -> Result<Vec<u8>, Refusal> {
     let bytes = body.collect(LIMIT).await?;
     if !bytes.is_empty() {
-        check(&bytes, root).map_err(|malformed| {
-            Refusal::new(&PROTOCOL).message(format!("The request's document: {}.", malformed.0))
-        })?;
+        let right = |namespace, name: &str| namespace == Namespace::Dav && name == root;
+        check(&bytes, right).map_err(malformed)?;
     }
     Ok(bytes)
+}
+
+/// Reads the document of a REPORT, and what becomes of it.
+///
+/// # Errors
+/// None, a malformed one, or one that is too large.
+pub(super) async fn report(body: Plain) -> Result<(Report, Vec<u8>), Refusal> {
+    let bytes = body.collect(LIMIT).await?;
+    let mut report = None;
+    let any = |namespace, name: &str| {
+        report = Some(table::report(namespace, name));
+        true
+    };
+    check(&bytes, any).map_err(malformed)?;
+    let none = || malformed(Malformed("it ends early"));
+    Ok((report.ok_or_else(none)?, bytes))
+}
+
+fn malformed(malformed: Malformed) -> Refusal {
+    Refusal::new(&PROTOCOL).message(format!("The request's document: {}.", malformed.0))
 }
 
 /// Refuses a body where none belongs (RFC 4918, section 9.3: 415).
@@ -34,7 +54,8 @@ pub(super) async fn none(body: Plain) -> Result<(), Refusal> {
     Err(refusal)
 }
 
-fn check(bytes: &[u8], root: &str) -> Result<(), Malformed> {
+/// `right`: whether a document with this root is taken.
+fn check(bytes: &[u8], mut right: impl FnMut(Namespace, &str) -> bool) -> Result<(), Malformed> {
     let mut markup = Markup::default();
     let mut open = Open::new();
     let mut roots = 0;
@@ -43,11 +64,9 @@ fn check(bytes: &[u8], root: &str) -> Result<(), Malformed> {
         match &event {
             Event::Start(tag) | Event::Empty(tag) => {
                 let first = open.depth() == 0;
-                let right = open.open(tag, |namespace, name| {
-                    namespace == Namespace::Dav && name == root
-                })?;
+                let right = open.open(tag, |namespace, name| !first || right(namespace, name))?;
                 roots += usize::from(first);
-                if first && (!right || roots > 1) {
+                if !right || roots > 1 {
                     return Err(Malformed("it is not of the kind that this method takes"));
                 }
                 names.push(tag.name().as_ref().to_owned());
@@ -86,6 +105,9 @@ mod tests {
     #[test]
     fn only_the_methods_own_document() {
         let good = br#"<?xml version="1.0"?><a:propfind xmlns:a="DAV:"><a:prop/></a:propfind>"#;
+        let check = |bytes: &[u8], root: &str| {
+            check(bytes, |space, name| space == Namespace::Dav && name == root)
+        };
         assert_eq!(check(good, "propfind"), Ok(()));
         assert!(check(good, "lockinfo").is_err());
         for bad in [

@@ -213,6 +213,7 @@ impl WebDav {
             Verb::Options => self.options(call, body).await,
             Verb::Propfind => self.describe(call, permit, "propfind", body).await,
             Verb::Proppatch => self.describe(call, permit, "propertyupdate", body).await,
+            Verb::Report => self.report(call, permit, body).await,
             Verb::Lock => self.lock(call, permit, body).await,
             Verb::Delete | Verb::Mkcol | Verb::Copy | Verb::Move | Verb::Unlock => {
                 self.change(call, body).await
