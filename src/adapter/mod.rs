@@ -9,6 +9,7 @@ pub mod http;
 pub mod json;
 mod opening;
 mod page;
+mod pinned;
 mod range;
 pub mod s3;
 pub mod webdav;

@@ -1,7 +1,7 @@
 //! The adapter, driven as `proxy` drives it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -68,6 +68,8 @@ pub struct Gate {
     pub adapter: WebDav,
     pub policy: Policy,
     pub sessions: Arc<OneSession>,
+    /// Seconds since 1970.
+    pub clock: AtomicU64,
     _state: tempfile::TempDir,
 }
 
@@ -145,6 +147,7 @@ impl Gate {
             adapter,
             policy,
             sessions,
+            clock: AtomicU64::new(1_795_000_000),
             _state: state,
         }
     }
@@ -221,7 +224,7 @@ impl Gate {
     ) -> Result<http::Response<sceau::body::Released>, Refusal> {
         let exchange = Exchange {
             request_id: RequestId(1),
-            now: UNIX_EPOCH + Duration::from_secs(1_795_000_000),
+            now: UNIX_EPOCH + Duration::from_secs(self.clock.load(Ordering::Relaxed)),
         };
         let operation = self.adapter.classify(&head)?;
         let subject = self.adapter.verify(&operation, &head, exchange.now)?;

@@ -11,6 +11,7 @@ mod gate;
 mod hostile;
 mod listings;
 mod names;
+mod pins;
 mod provider;
 mod reads;
 mod refusals;

@@ -17,6 +17,7 @@ mod markup;
 mod names;
 mod naming;
 mod pattern;
+mod pins;
 mod precondition;
 mod read;
 pub mod settings;
@@ -39,6 +40,7 @@ use self::listing::Lengths;
 use self::long::LongNames;
 use self::naming::Naming;
 use self::pattern::Pattern;
+use self::pins::Pins;
 use self::settings::Settings;
 use self::table::{Row, Verb};
 use self::uploads::Upload;
@@ -61,6 +63,7 @@ pub struct WebDav {
     opener: Opener,
     context: Arc<Context>,
     way: Way,
+    pins: Pins,
     salts: SaltSource,
     naming: Option<Arc<Naming>>,
     long: Option<Arc<LongNames>>,
@@ -123,6 +126,7 @@ impl WebDav {
             context,
             settings,
             way,
+            pins: Pins::new(),
             salts,
         }
     }
@@ -198,6 +202,19 @@ impl WebDav {
             (Verdict::Protect(_), _) => Err(Refusal::new(&INTERNAL)),
             (Verdict::Relay(permit), verb) => self.relay(call, verb, &permit, body).await,
             (Verdict::Refuse(why), _) => Err(Refusal::new(&OPERATION_DENIED).message(why)),
+        }
+    }
+
+    /// Forgets what was read of the files that a request changes: before it, because it may be dropped, and behind it.
+    fn forget_pins(&self, call: &Call<'_>, verb: Verb) {
+        if !verb.changes() {
+            return;
+        }
+        self.pins.forget(call.path);
+        let destination = upstream::text(&call.head.headers, DESTINATION);
+        let path = destination.and_then(|url| call.links.own_path(url).ok());
+        if let Some(path) = path.and_then(|path| call.links.path(path).ok()) {
+            self.pins.forget(&path);
         }
     }
 
@@ -294,7 +311,10 @@ impl Adapter for WebDav {
                 None => layout::plain_len,
             },
         };
-        let answer = self.serve(&call, row.verb, verdict, upload, body).await?;
+        self.forget_pins(&call, row.verb);
+        let answer = self.serve(&call, row.verb, verdict, upload, body).await;
+        self.forget_pins(&call, row.verb);
+        let answer = answer?;
         if answer.status().is_success() {
             self.note_names(&call, row.verb).await?;
         }
