@@ -15,6 +15,7 @@ use crate::body::{Released, Sealed};
 use crate::error::{OBJECT_UNSEALED, Refusal, UPSTREAM_INVALID};
 use crate::policy::{Class, Verdict};
 use crate::seal::layout::{self, HEADER};
+use crate::telemetry::UNSEALED_READS;
 
 const UNSEALED: &str = "This file lies unsealed at the provider: it was not written through the gateway, or somebody \
 replaced it. It is not shown as if it were genuine. Ask whoever runs this service.";
@@ -192,7 +193,8 @@ impl WebDav {
         let Verdict::Relay(permit) = self.policy.decide(Class::ByPolicy(LEGACY)) else {
             return Err(unsealed(why));
         };
-        tracing::info!(service = %self.settings.name, "an unsealed file is read");
+        let reads = UNSEALED_READS.add(&self.settings.name);
+        tracing::info!(service = %self.settings.name, reads, "an unsealed file is read");
         let mut answer = Response::new(Released::relayed(body, &permit));
         *answer.status_mut() = status;
         *answer.headers_mut() = self.file_head(upstream, length);
@@ -215,9 +217,10 @@ impl WebDav {
         if response.status() != StatusCode::PARTIAL_CONTENT {
             return self.answer(call, response);
         }
-        let (head, body) = response.into_parts();
+        let headers = response.headers().clone();
+        let body = opening::piece(response, &range)?;
         let status = StatusCode::PARTIAL_CONTENT;
-        let mut answer = self.legacy(&head.headers, status, body, range.end - range.start)?;
+        let mut answer = self.legacy(&headers, status, body, range.end - range.start)?;
         range::put_content_range(answer.headers_mut(), &range, length);
         Ok(answer)
     }
