@@ -12,6 +12,7 @@ mod page;
 mod pinned;
 mod range;
 pub mod s3;
+mod spooling;
 pub mod webdav;
 
 use std::any::Any;

@@ -7,8 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
-use sceau::adapter::webdav::WebDav;
 use sceau::adapter::webdav::settings::{Preconditions, Settings, UnknownLength, UpstreamSettings};
+use sceau::adapter::webdav::{Stores, WebDav};
 use sceau::adapter::{Adapter, Exchange};
 use sceau::body::{Fault, Plain};
 use sceau::error::Refusal;
@@ -18,7 +18,9 @@ use sceau::seal::{
     Context, EpochKeys, EpochSecret, EpochShort, Epochs, KeyLookup, LookupError, SaltSource,
 };
 use sceau::secret::Secret;
-use sceau::state::{SessionId, SessionLookup, SqliteState, StateError, Vault};
+use sceau::state::{
+    SessionId, SessionLookup, Settings as StateSettings, Spool, SqliteState, StateError, Vault,
+};
 use sceau::telemetry::RequestId;
 
 use crate::provider::{Pieces, Provider};
@@ -70,7 +72,7 @@ pub struct Gate {
     pub sessions: Arc<OneSession>,
     /// Seconds since 1970.
     pub clock: AtomicU64,
-    _state: tempfile::TempDir,
+    state: tempfile::TempDir,
 }
 
 /// What a client is given.
@@ -132,12 +134,15 @@ impl Gate {
         let rows = Arc::new(SqliteState::open(state.path()).unwrap());
         let index = Secret::from_slice(&[8; 48]).unwrap();
         let sessions = Arc::new(OneSession::default());
-        let vault = Vault::new(rows, &index, sessions.clone()).unwrap();
+        let stores = Stores {
+            vault: Vault::new(rows, &index, sessions.clone()).unwrap(),
+            spool: Spool::open(&StateSettings::new(state.path())).unwrap(),
+        };
         let adapter = WebDav::new(
             settings,
             policy.clone(),
             NameKey::new(&Secret::from_slice(&[9; 48]).unwrap(), &context),
-            vault,
+            stores,
             epochs(),
             provider.clone(),
             SaltSource::new(random).unwrap(),
@@ -148,8 +153,16 @@ impl Gate {
             policy,
             sessions,
             clock: AtomicU64::new(1_795_000_000),
-            _state: state,
+            state,
         }
+    }
+
+    /// How many spools lie on the disk, whole or not.
+    pub fn spools(&self) -> usize {
+        let tenants = std::fs::read_dir(self.state.path().join("spool")).unwrap();
+        tenants
+            .map(|tenant| std::fs::read_dir(tenant.unwrap().path()).unwrap().count())
+            .sum()
     }
 
     /// A request with a body whose length the head tells.

@@ -53,7 +53,7 @@ use crate::policy::{Policy, RelayPermit, Verdict};
 use crate::seal::layout;
 use crate::seal::name::NameKey;
 use crate::seal::{Context, EntropyError, EpochKeys, Epochs, LookupError, SaltSource};
-use crate::state::Vault;
+use crate::state::{Spool, Vault};
 
 /// One WebDAV service.
 pub struct WebDav {
@@ -69,6 +69,13 @@ pub struct WebDav {
     long: Option<Arc<LongNames>>,
     uploads: Pattern,
     vault: Arc<Vault>,
+    spool: Spool,
+}
+
+/// Where a service keeps what outlives a request.
+pub struct Stores {
+    pub vault: Vault,
+    pub spool: Spool,
 }
 
 /// One request, as the handlers see it.
@@ -97,11 +104,12 @@ impl WebDav {
         settings: Settings,
         policy: Policy,
         names: NameKey,
-        vault: Vault,
+        stores: Stores,
         epochs: Arc<dyn Epochs>,
         upstream: Arc<dyn Upstream>,
         salts: SaltSource,
     ) -> Self {
+        let Stores { vault, spool } = stores;
         let vault = Arc::new(vault);
         let below = settings.names_below.as_deref();
         let naming = below.map(|below| Arc::new(Naming::new(names, below)));
@@ -120,6 +128,7 @@ impl WebDav {
             naming,
             uploads: Pattern::new(&settings.uploads_below),
             vault,
+            spool,
             policy,
             opener,
             epochs,

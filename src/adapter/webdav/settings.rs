@@ -9,6 +9,8 @@ use crate::seal::scan::Language;
 pub enum UnknownLength {
     /// The provider takes a chunked body too.
     Stream,
+    /// The provider wants a length: the sealed body is written to the state's directory first.
+    Spool,
     /// The provider wants a length: refused with 411.
     Refuse,
 }
