@@ -14,6 +14,7 @@ mod names;
 mod pins;
 mod provider;
 mod reads;
+mod recalculate;
 mod refusals;
 mod uploads;
 mod writes;

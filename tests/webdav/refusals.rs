@@ -1,6 +1,7 @@
 //! What never reaches the provider, and what of its answers never reaches the client.
 
-use crate::gate::Gate;
+use crate::gate::{Gate, settings};
+use crate::provider::Provider;
 
 /// Method, path, fields; status and code of the refusal.
 type Case = (
@@ -103,6 +104,31 @@ fn reports_other_than_listings_are_refused() {
     let body = "<sync-collection xmlns=\"DAV:\"/><sync-collection xmlns=\"DAV:\"/>";
     assert_eq!(gate.send("REPORT", "/d/", &[], body.as_bytes()).status, 400);
     assert!(gate.provider.methods().is_empty());
+}
+
+#[test]
+fn no_property_carries_a_digest_of_the_contents() {
+    let gate = Gate::with(settings(), &["properties"], Provider::default());
+    let document = |property: &str| {
+        format!(
+            "<D:propertyupdate xmlns:D=\"DAV:\" xmlns:oc=\"http://owncloud.org/ns\"><D:set><D:prop>\
+             <D:lastmodified>5</D:lastmodified>{property}</D:prop></D:set></D:propertyupdate>"
+        )
+    };
+    for property in [
+        "<oc:checksums><oc:checksum>SHA1:00</oc:checksum></oc:checksums>",
+        "<checksum xmlns=\"http://owncloud.org/ns\">SHA1:00</checksum>",
+    ] {
+        let answer = gate.send("PROPPATCH", "/a", &[], document(property).as_bytes());
+        assert_eq!(answer.status, 400);
+        assert!(gate.provider.methods().is_empty());
+    }
+    let answer = gate.send("PROPPATCH", "/a", &[], document("").as_bytes());
+    assert_eq!(answer.status, 204);
+    // asking for one is another thing
+    let asked = "<propfind xmlns=\"DAV:\"><prop><checksums xmlns=\"http://owncloud.org/ns\"/></prop></propfind>";
+    let answer = gate.send("PROPFIND", "/", &[], asked.as_bytes());
+    assert_eq!(answer.status, 207);
 }
 
 #[test]

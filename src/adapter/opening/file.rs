@@ -190,7 +190,10 @@ impl Opener {
     }
 
     /// The file's trailer, which must be of the object that the header begins.
-    async fn trailer<F>(
+    ///
+    /// # Errors
+    /// What `fetch` refuses, or another object's trailer.
+    pub async fn trailer<F>(
         &self,
         file: &File,
         fetch: impl Fn(Range<u64>) -> F + Send + Sync,

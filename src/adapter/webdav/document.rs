@@ -11,6 +11,9 @@ use crate::error::{PROTOCOL, Refusal};
 /// Longest document of a client.
 const LIMIT: usize = 256 * 1024;
 
+/// The root of what sets properties.
+pub(super) const PROPERTYUPDATE: &str = "propertyupdate";
+
 /// Reads a body that may be absent; what is there is an XML document with the root `DAV:` `root`.
 ///
 /// # Errors
@@ -18,7 +21,11 @@ const LIMIT: usize = 256 * 1024;
 pub(super) async fn read(body: Plain, root: &str) -> Result<Vec<u8>, Refusal> {
     let bytes = body.collect(LIMIT).await?;
     if !bytes.is_empty() {
-        let right = |namespace, name: &str| namespace == Namespace::Dav && name == root;
+        let sets = root == PROPERTYUPDATE;
+        let right = |first, namespace, name: &str| match first {
+            true => namespace == Namespace::Dav && name == root,
+            false => !sets || !digests(namespace, name),
+        };
         check(&bytes, right).map_err(malformed)?;
     }
     Ok(bytes)
@@ -31,8 +38,10 @@ pub(super) async fn read(body: Plain, root: &str) -> Result<Vec<u8>, Refusal> {
 pub(super) async fn report(body: Plain) -> Result<(Report, Vec<u8>), Refusal> {
     let bytes = body.collect(LIMIT).await?;
     let mut report = None;
-    let any = |namespace, name: &str| {
-        report = Some(table::report(namespace, name));
+    let any = |first, namespace, name: &str| {
+        if first {
+            report = Some(table::report(namespace, name));
+        }
         true
     };
     check(&bytes, any).map_err(malformed)?;
@@ -54,8 +63,16 @@ pub(super) async fn none(body: Plain) -> Result<(), Refusal> {
     Err(refusal)
 }
 
-/// `right`: whether a document with this root is taken.
-fn check(bytes: &[u8], mut right: impl FnMut(Namespace, &str) -> bool) -> Result<(), Malformed> {
+/// rclone sets them with a file's time: they would tell the provider of the plaintext.
+fn digests(namespace: Namespace, name: &str) -> bool {
+    namespace == Namespace::Owncloud && matches!(name, "checksums" | "checksum")
+}
+
+/// `right`: whether a document with this root, or with this element behind it, is taken.
+fn check(
+    bytes: &[u8],
+    mut right: impl FnMut(bool, Namespace, &str) -> bool,
+) -> Result<(), Malformed> {
     let mut markup = Markup::default();
     let mut open = Open::new();
     let mut roots = 0;
@@ -64,7 +81,10 @@ fn check(bytes: &[u8], mut right: impl FnMut(Namespace, &str) -> bool) -> Result
         match &event {
             Event::Start(tag) | Event::Empty(tag) => {
                 let first = open.depth() == 0;
-                let right = open.open(tag, |namespace, name| !first || right(namespace, name))?;
+                let right = open.open(tag, |namespace, name| right(first, namespace, name))?;
+                if !right && !first {
+                    return Err(Malformed("it holds a digest of a file's contents"));
+                }
                 roots += usize::from(first);
                 if !right || roots > 1 {
                     return Err(Malformed("it is not of the kind that this method takes"));
@@ -106,7 +126,9 @@ mod tests {
     fn only_the_methods_own_document() {
         let good = br#"<?xml version="1.0"?><a:propfind xmlns:a="DAV:"><a:prop/></a:propfind>"#;
         let check = |bytes: &[u8], root: &str| {
-            check(bytes, |space, name| space == Namespace::Dav && name == root)
+            check(bytes, |first, space, name| {
+                !first || space == Namespace::Dav && name == root
+            })
         };
         assert_eq!(check(good, "propfind"), Ok(()));
         assert!(check(good, "lockinfo").is_err());

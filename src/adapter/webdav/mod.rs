@@ -20,6 +20,7 @@ mod pattern;
 mod pins;
 mod precondition;
 mod read;
+mod recalculate;
 pub mod settings;
 pub mod table;
 mod uploads;
@@ -207,6 +208,7 @@ impl WebDav {
         match (verdict, verb) {
             (Verdict::Protect(_), Verb::Get) => self.get(call).await,
             (Verdict::Protect(_), Verb::Head) => self.head(call).await,
+            (Verdict::Protect(_), Verb::Recalculate) => self.recalculate(call, body).await,
             (Verdict::Protect(_), Verb::Put) => self.put(call, body).await,
             (Verdict::Protect(_), _) => Err(Refusal::new(&INTERNAL)),
             (Verdict::Relay(permit), verb) => self.relay(call, verb, &permit, body).await,
@@ -238,13 +240,18 @@ impl WebDav {
         match verb {
             Verb::Options => self.options(call, body).await,
             Verb::Propfind => self.describe(call, permit, "propfind", body).await,
-            Verb::Proppatch => self.describe(call, permit, "propertyupdate", body).await,
+            Verb::Proppatch => {
+                self.describe(call, permit, document::PROPERTYUPDATE, body)
+                    .await
+            }
             Verb::Report => self.report(call, permit, body).await,
             Verb::Lock => self.lock(call, permit, body).await,
             Verb::Delete | Verb::Mkcol | Verb::Copy | Verb::Move | Verb::Unlock => {
                 self.change(call, body).await
             }
-            Verb::Get | Verb::Head | Verb::Put | Verb::Never => Err(Refusal::new(&INTERNAL)),
+            Verb::Get | Verb::Head | Verb::Put | Verb::Recalculate | Verb::Never => {
+                Err(Refusal::new(&INTERNAL))
+            }
         }
     }
 }

@@ -171,7 +171,7 @@ impl WebDav {
     }
 
     /// A range of the sealed bytes.
-    async fn piece(
+    pub(super) async fn piece(
         &self,
         call: &Call<'_>,
         range: Range<u64>,
@@ -223,6 +223,14 @@ impl WebDav {
         let mut answer = self.legacy(&headers, status, body, range.end - range.start)?;
         range::put_content_range(answer.headers_mut(), &range, length);
         Ok(answer)
+    }
+
+    pub(super) fn unsealed(&self) -> Refusal {
+        unsealed(UNSEALED)
+    }
+
+    pub(super) fn emptied(&self) -> Refusal {
+        unsealed(EMPTIED)
     }
 
     fn file_head(&self, upstream: &HeaderMap, length: u64) -> HeaderMap {

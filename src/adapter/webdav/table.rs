@@ -3,6 +3,7 @@
 use http::{HeaderMap, Method};
 
 use super::names::Namespace;
+use super::recalculate::RECALCULATE;
 use crate::error::{OPERATION_UNKNOWN, PROTOCOL, Refusal};
 use crate::policy::Class;
 
@@ -20,6 +21,8 @@ pub(super) enum Verb {
     Propfind,
     Proppatch,
     Report,
+    /// The digest of a file.
+    Recalculate,
     Lock,
     Unlock,
     /// Known, never served.
@@ -31,7 +34,13 @@ impl Verb {
     pub fn changes(self) -> bool {
         !matches!(
             self,
-            Self::Options | Self::Get | Self::Head | Self::Propfind | Self::Report | Self::Never
+            Self::Options
+                | Self::Get
+                | Self::Head
+                | Self::Propfind
+                | Self::Report
+                | Self::Recalculate
+                | Self::Never
         )
     }
 
@@ -120,6 +129,9 @@ pub(super) fn report(namespace: Namespace, root: &str) -> Report {
     }
 }
 
+/// PATCH where it asks for a digest and writes nothing.
+const RECALCULATED: Row = row("PATCH", Verb::Recalculate, Class::Transform);
+
 /// Fields that change what a request means, and that the gateway does not serve.
 const REFUSED_FIELDS: &[(&str, &str)] = &[
     ("content-range", PARTIAL),
@@ -144,6 +156,7 @@ pub(super) fn classify(method: &Method, headers: &HeaderMap) -> Result<&'static 
         .find(|(name, _)| headers.contains_key(*name))
     {
         Some((_, why)) => Err(Refusal::new(&PROTOCOL).message(*why)),
+        None if *method == Method::PATCH && headers.contains_key(RECALCULATE) => Ok(&RECALCULATED),
         None => Ok(row),
     }
 }
