@@ -1,6 +1,6 @@
 """A server that takes files as Nextcloud does: WsgiDAV below `/remote.php/dav/files/USER`, and chunked uploads (second version)
 below `/remote.php/dav/uploads/USER`: chunks are put into a collection, and a MOVE of its `.file` joins them in the natural order
-of their names, checks `OC-Total-Length`, and removes the collection.
+of their names, checks `OC-Total-Length`, and removes the collection. PATCH with `X-Recalculate-Hash` gives a digest.
 
     nextcloud.py PORT FOLDER CERTIFICATE KEY USER PASSWORD
 """
@@ -90,6 +90,9 @@ class Nextcloud:
                 status, fields = self.upload(environ, path.removeprefix(f"{self.at_uploads}/"))
                 start(status, [*fields, ("Content-Length", "0")])
                 return [b""]
+            if environ["REQUEST_METHOD"] == "PATCH":
+                start(*self.recalculate(environ, path))
+                return [b""]
             if environ["REQUEST_METHOD"] == "PUT" and "HTTP_X_OC_MTIME" in environ:
                 return self.put(environ, start, path)
         except Refused as refused:
@@ -109,6 +112,17 @@ class Nextcloud:
             told["fields"] += stamp(environ, within(self.files, path.removeprefix(self.at_files)))
         start(told["status"], told["fields"])
         return body
+
+    def recalculate(self, environ, path):
+        """The digest of what lies here."""
+        if environ.get("HTTP_AUTHORIZATION") != self.credential:
+            raise Refused("401 Unauthorized")
+        kind = environ.get("HTTP_X_RECALCULATE_HASH", "").lower()
+        target = within(self.files, path.removeprefix(self.at_files))
+        if kind not in ("md5", "sha1", "sha256") or not target.is_file():
+            raise Refused("400 Bad Request")
+        digest = hashlib.new(kind, target.read_bytes()).hexdigest()
+        return "204 No Content", [("OC-Checksum", f"{kind.upper()}:{digest}"), ("Content-Length", "0")]
 
     def upload(self, environ, path):
         method = environ["REQUEST_METHOD"]

@@ -141,7 +141,6 @@ PROVIDERS = {provider.name: provider for provider in (Apache, WsgiDAV, Rclone)}
 
 # by the host under which clients reach each
 SERVICES = {"localhost": "", "legacy.localhost": 'legacy = "read"', "names.localhost": 'names = "sealed"'}
-BELOW_FILES = {"localhost": "", "names.localhost": 'names = "sealed"\nnames_below = "/remote.php/dav/files/*"'}
 
 
 class Gate:

@@ -7,7 +7,7 @@ import uuid
 import pytest
 import requests
 from material import MIB, Tree
-from providers import BELOW_FILES, PASSWORD, USER, Gate, Nextcloud
+from providers import PASSWORD, USER, Gate, Nextcloud
 from servers import program
 from test_clients import RCLONE, run
 
@@ -22,33 +22,34 @@ def nextcloud(run_folder, tls):
 
 
 @pytest.fixture(scope="module")
-def before(nextcloud, run_folder):
-    gate = Gate(run_folder / "before-nextcloud", nextcloud, BELOW_FILES)
-    yield gate
-    assert gate.stop() == 0, gate.server.output()
+def gates(nextcloud, run_folder):
+    """With clear names, and with sealed ones."""
+    more = {"gateway": "", "names": 'names = "sealed"\nnames_below = "/remote.php/dav/files/*"'}
+    gates = {
+        name: Gate(run_folder / f"{name}-before-nextcloud", nextcloud, {"localhost": text}) for name, text in more.items()
+    }
+    yield gates
+    for gate in gates.values():
+        assert gate.stop() == 0, gate.server.output()
 
 
 class End:
     """One way to the provider, in a directory of its own."""
 
-    def __init__(self, host, port, ca):
-        self.host, self.ca, self.folder = host, ca, uuid.uuid4().hex[:12]
-        self.dav = f"https://{host}:{port}/remote.php/dav"
+    def __init__(self, name, server):
+        self.name, self.ca, self.folder = name, server.ca, uuid.uuid4().hex[:12]
+        self.dav = f"https://localhost:{server.port}/remote.php/dav"
         self.files = f"{self.dav}/files/{USER}/{self.folder}"
         self.session = requests.Session()
         self.session.trust_env = False
-        self.session.auth, self.session.verify = (USER, PASSWORD), str(ca)
+        self.session.auth, self.session.verify = (USER, PASSWORD), str(server.ca)
         self.session.headers["Accept-Encoding"] = "identity"
         assert self.session.request("MKCOL", self.files).status_code == 201
 
 
 @pytest.fixture(params=["direct", "gateway", "names"])
-def end(request, nextcloud, before):
-    host = "names.localhost" if request.param == "names" else "localhost"
-    direct = request.param == "direct"
-    end = End(host, nextcloud.port if direct else before.port, nextcloud.ca if direct else before.ca)
-    end.direct = direct
-    return end
+def end(request, nextcloud, gates):
+    return End(request.param, {"direct": nextcloud, **gates}[request.param])
 
 
 def test_rclone(end, nextcloud, canary, tmp_path):
@@ -74,17 +75,19 @@ def test_rclone(end, nextcloud, canary, tmp_path):
     # sizes and times are the client's: nothing is copied again
     assert "There was nothing to transfer" in rclone("copy", tree.root, remote)
     # over what is there, in chunks again
-    large = tree.root / "sizes" / f"{5 * MIB + 1}.bin"
-    large.write_bytes(large.read_bytes()[::-1] + b"more")
+    large = f"sizes/{5 * MIB + 1}.bin"
+    data = (tree.root / large).read_bytes() + b"more"
+    (tree.root / large).write_bytes(data)
+    tree.digests[large] = hashlib.sha256(data).hexdigest()
     rclone("copy", tree.root, remote)
     rclone("copy", remote, tmp_path / "back")
     tree.same_as(tmp_path / "back")
     uploads = (nextcloud.data / "uploads").iterdir()
     assert not [*uploads], "an upload is left"
     stored = nextcloud.data / "files"
-    if end.direct:
+    if end.name == "direct":
         assert canary.files_with(stored / end.folder)
-    elif end.host == "localhost":
+    elif end.name == "gateway":
         assert not canary.files_with(stored / end.folder)
     else:
         assert not [path for path in stored.rglob("*") if path.name == end.folder]
@@ -110,7 +113,7 @@ def test_chunks_of_the_desktop_client(end, nextcloud, canary, order):
     answer = end.session.get(f"{end.files}/large.bin", headers={"Range": "bytes=999990-1000009"})
     assert (answer.status_code, answer.content) == (206, data[999_990:1_000_010])
     found = canary.files_with(nextcloud.data / "files")
-    assert end.direct or not any(end.folder in str(path) for path in found)
+    assert end.name == "direct" or not any(end.folder in str(path) for path in found)
 
 
 def test_a_join_that_does_not_sum_up_is_refused(end, canary):
