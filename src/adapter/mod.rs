@@ -9,8 +9,10 @@ pub mod http;
 pub mod json;
 mod opening;
 mod page;
+mod pinned;
 mod range;
 pub mod s3;
+mod spooling;
 pub mod webdav;
 
 use std::any::Any;

@@ -29,7 +29,6 @@ pub mod settings;
 pub mod sigv4;
 pub mod table;
 pub mod time;
-mod trailers;
 mod upstream;
 mod write;
 pub mod xml;
