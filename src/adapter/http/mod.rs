@@ -223,6 +223,7 @@ mod tests {
             },
             language: Language::French,
             contact: Some("dsi@example.fr".into()),
+            error_members: Vec::new(),
             headers: Vec::new(),
             max_document: 1 << 20,
             rules: Vec::new(),
