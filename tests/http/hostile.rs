@@ -216,7 +216,7 @@ fn a_name_that_is_opened_adds_no_parameter() {
     gate.provider.can_with("/read", 200, headers, "x");
     assert_eq!(
         gate.get("/read").header("content-disposition"),
-        r#"attachment; filename="a\"; filename=\"b""#
+        "attachment; filename*=UTF-8''a%22%3B%20filename%3D%22b"
     );
 }
 

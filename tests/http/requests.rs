@@ -304,3 +304,21 @@ fn relayed_rules_pass_bodies_only_where_they_say_so() {
         .can("/static/a.js", 200, "text/javascript", "sc1.");
     assert_eq!(gate.get("/static/a.js?v=3").text(), "sc1.");
 }
+
+#[test]
+fn a_document_may_be_absent() {
+    let gate = Gate::new(RULES);
+    for headers in [&[("content-type", "application/json")][..], &[]] {
+        let answer = gate.send("POST", "/api/messages/7", headers, b"");
+        assert_eq!(answer.status, 201);
+        let sent = gate.provider.last();
+        assert!(sent.body.is_empty() && sent.headers["content-length"] == "0");
+    }
+    let blank = gate.send(
+        "POST",
+        "/api/messages/7",
+        &[("content-type", "application/json")],
+        b" ",
+    );
+    assert_eq!(blank.code(), "request-refused");
+}

@@ -104,3 +104,19 @@ fn unreachable_and_ambiguous_rules_are_faults() {
     let other = three(["/a/{x}", "/a/b", ""]).replacen("GET", "POST", 1);
     assert_eq!(faults(&other), "");
 }
+
+#[test]
+fn members_of_error_documents_are_named_once() {
+    let rule = "[[rule]]\nname = \"r\"\nmethods = [\"GET\"]\npath = \"/a\"\nanswer = [\"json\"]\n";
+    let member = |name: &str| format!("[[error_member]]\nname = \"{name}\"\nvalue = \"x\"\n");
+    for (names, expected) in [
+        (["error", "detail"], "have a member `detail` already"),
+        (["error", "error"], "have a member `error` already"),
+    ] {
+        let text = format!("{}{}{rule}", member(names[0]), member(names[1]));
+        assert!(faults(&text).contains(expected), "{}", faults(&text));
+    }
+    assert!(load(&format!("{}{rule}", member("error"))).is_ok());
+    let bare = format!("[[error_member]]\nname = \"error\"\n{rule}");
+    assert!(faults(&bare).contains("needs `value`"));
+}

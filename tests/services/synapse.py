@@ -49,6 +49,8 @@ class Synapse:
             "macaroon_secret_key": "of-the-macaroons",
             "form_secret": "of-the-forms",
             "trusted_key_servers": [],
+            # else the first synchronisation is answered anew for minutes
+            "caches": {"sync_response_cache_duration": "0s"},
             "rc_message": unlimited,
             "rc_login": {"address": unlimited, "account": unlimited, "failed_attempts": unlimited},
             "rc_joins": {"local": unlimited, "remote": unlimited},

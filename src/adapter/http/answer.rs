@@ -4,6 +4,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTEN
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::Http;
+use super::disposition;
 use super::head::Names;
 use super::outgoing::utf8;
 use super::settings::{Answer, Rule};
@@ -107,16 +108,20 @@ impl Http {
         }
         let mut headers = names.inward(from);
         for (name, value) in &mut headers {
-            if self.opens(name) && memchr::memmem::find(value.as_bytes(), b"sc1.").is_some() {
-                // a quotation mark must not end the file's name (RFC 9110, section 5.6.4)
-                let encoding = match *name == CONTENT_DISPOSITION {
-                    true => Encoding::Json,
-                    false => Encoding::Text,
-                };
-                let opened = self.scan(encoding, value.as_bytes().to_vec());
-                // a value that can't stand in a field is left out: what the field is for goes on without it
-                *value = HeaderValue::from_bytes(&opened).unwrap_or(HeaderValue::from_static(""));
+            if !self.opens(name) || memchr::memmem::find(value.as_bytes(), b"sc1.").is_none() {
+                continue;
             }
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let open = |value: &str| self.scan(Encoding::Text, value.as_bytes().to_vec());
+            let opened = match *name == CONTENT_DISPOSITION {
+                true => disposition::opened(&text(value.as_bytes()), |value| {
+                    value.contains("sc1.").then(|| text(&open(value)))
+                }),
+                false => text(&self.scan(Encoding::Text, value.as_bytes().to_vec())),
+            };
+            // a value that can't stand in a field is left out: what the field is for goes on without it
+            *value =
+                HeaderValue::from_bytes(opened.as_bytes()).unwrap_or(HeaderValue::from_static(""));
         }
         Ok(headers)
     }

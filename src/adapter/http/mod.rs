@@ -2,6 +2,7 @@
 //! to the provider: `Authorization` and cookies pass through.
 
 mod answer;
+mod disposition;
 pub mod head;
 mod multipart;
 mod object;
