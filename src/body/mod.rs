@@ -33,7 +33,7 @@ pub use lasting::{Work, within};
 pub use open::OpenBody;
 pub use released::{Released, Sealed};
 pub use rewrite::Rewrite;
-pub use scan::ScanBody;
+pub use scan::{Guide, ScanBody};
 pub use seal::{SealBody, SealPlan, Tail};
 pub use tail::SealedTail;
 

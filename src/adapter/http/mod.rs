@@ -3,7 +3,10 @@
 
 mod answer;
 mod disposition;
+mod events;
+mod guided;
 pub mod head;
+mod leading;
 mod multipart;
 mod object;
 mod outgoing;
@@ -226,6 +229,7 @@ mod tests {
             contact: Some("dsi@example.fr".into()),
             error_members: Vec::new(),
             headers: Vec::new(),
+            origins: Vec::new(),
             max_document: 1 << 20,
             rules: Vec::new(),
         }

@@ -112,11 +112,12 @@ pub(super) async fn body(
         (RequestBody::Json { fields, paths }, Permit::Document(permit)) => {
             expect_type(rule, &head.headers, to)?;
             let document = plain.collect(limit).await?;
-            let sealed = json::rewrite(&document, paths, |picked| {
-                sealer.json(&fields[picked.path].sealing, &picked)
+            let sealed = json::rewrite(&document, paths, |picked| match fields.get(picked.path) {
+                Some(field) => sealer.json(&field.sealing, &picked),
+                None => Err(own_index()),
             })?;
-            // a client that writes a whole record back writes its old index too
-            if fields.iter().any(|field| field.sealing.indexed()) {
+            // two indexes of one name beside one another
+            if fields.iter().any(|field| field.sealing.beside().is_some()) {
                 json::check(&sealed)?;
             }
             Ok(Cleared::document(sealed, permit))
@@ -162,6 +163,10 @@ pub(super) fn field(
     if let Some(sealed) = find(fields, name) {
         return sealer.pair(&sealed.sealing, value);
     }
+    let mut indexes = fields.iter().filter_map(|field| field.sealing.beside());
+    if indexes.any(|index| alike::parameter(name, index)) {
+        return Err(own_index());
+    }
     if clear.iter().any(|known| known == name) {
         return Ok(Treated::Kept);
     }
@@ -170,6 +175,12 @@ pub(super) fn field(
         rule.name,
         shown(name)
     )))
+}
+
+/// A client that writes a whole record back writes its old index too, or a text where the provider looks for one.
+fn own_index() -> Refusal {
+    Refusal::new(&RULE_VIOLATED)
+        .message("The request holds an equality index, which the gateway writes itself.")
 }
 
 /// # Errors
