@@ -15,6 +15,7 @@ pub mod settings;
 pub mod template;
 mod urlencoded;
 mod values;
+mod written_back;
 
 use std::sync::Arc;
 use std::time::SystemTime;
