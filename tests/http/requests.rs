@@ -46,7 +46,7 @@ field = "title"
 query = "filter"
 index = "folded"
 field = "title"
-filter = "(title='{}')"
+filter = ["(title='{}')", "(title=\"{}\")"]
 sends = "(title_index='{}')"
 
 [[rule]]
@@ -108,12 +108,18 @@ fn two_equal_texts_do_not_look_alike_but_their_indexes_do() {
         gate.provider.last().target,
         format!("/api/messages?page=2&title={index}")
     );
-    gate.get("/api/messages?filter=(title%3D%27R%C3%A9union%27)");
-    let target = gate.provider.last().target;
-    assert_eq!(
-        target,
-        format!("/api/messages?filter=%28title_index%3D%27{index}%27%29")
-    );
+    for quote in ["%27", "%22"] {
+        gate.get(&format!(
+            "/api/messages?filter=(title%3D{quote}R%C3%A9union{quote})"
+        ));
+        let target = gate.provider.last().target;
+        assert_eq!(
+            target,
+            format!("/api/messages?filter=%28title_index%3D%27{index}%27%29")
+        );
+    }
+    let mixed = gate.get("/api/messages?filter=(title%3D%27R%C3%A9union%22)");
+    assert_eq!(mixed.code(), "rule-violated");
 }
 
 #[test]

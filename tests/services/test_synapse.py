@@ -168,6 +168,9 @@ def test_messages_reach_the_other_and_are_sealed_at_the_server(way):
     assert stored["msgtype"] == "m.text"
     seen = way.bob.client.rooms[room]
     assert (seen.name, seen.topic) == (f"Cellule {way.text}", f"Sujet {way.text}")
+    # Synapse writes a topic twice
+    topic = way.bob.do("room_get_state_event", room, "m.room.topic").content
+    assert topic["m.topic"]["m.text"][0]["body"] == f"Sujet {way.text}"
 
 
 def test_rooms_are_named_anew(way):

@@ -141,8 +141,8 @@ pub enum Form {
 /// A filter in the provider's own language, with one value in it: `(title='{}')`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// Before and behind the value, as clients write it.
-    pub taken: (String, String),
+    /// Before and behind the value, as clients write it: forms that mean the same.
+    pub taken: Vec<(String, String)>,
     /// The same with the index, as the provider gets it.
     pub sent: (String, String),
 }

@@ -207,15 +207,20 @@ fn quoted(text: &str) -> Result<String, Refusal> {
 
 /// The value in a filter. One that could end the provider's quotation is refused.
 fn filtered<'v>(filter: &Filter, sealing: &Sealing, text: &'v str) -> Result<&'v str, Refusal> {
-    let (before, behind) = &filter.taken;
-    let value = text
-        .strip_prefix(before.as_str())
-        .and_then(|rest| rest.strip_suffix(behind.as_str()))
-        .filter(|value| !value.contains(['\'', '"', '\\', '`']));
+    let value = filter.taken.iter().find_map(|(before, behind)| {
+        let value = text.strip_prefix(before)?.strip_suffix(behind)?;
+        (!value.contains(['\'', '"', '\\', '`'])).then_some(value)
+    });
     value.ok_or_else(|| {
+        let forms = filter
+            .taken
+            .iter()
+            .map(|(before, behind)| format!("{before}…{behind}"));
+        let forms: Vec<String> = forms.collect();
         Refusal::new(&RULE_VIOLATED).message(format!(
-            "`{}` takes a filter of the form {before}…{behind} and no other: the provider has only the index to compare.",
-            sealing.label
+            "`{}` takes a filter of the form {} and no other: the provider has only the index to compare.",
+            sealing.label,
+            forms.join(" or ")
         ))
     })
 }
