@@ -168,3 +168,19 @@ fn the_log_names_the_rule() {
     assert_eq!(gate.operation("GET", "/a/c"), "r1");
     assert_eq!(gate.operation("GET", "/"), "-");
 }
+
+#[test]
+fn members_of_error_documents_are_named_once() {
+    let rule = "[[rule]]\nname = \"r\"\nmethods = [\"GET\"]\npath = \"/a\"\nanswer = [\"json\"]\n";
+    let member = |name: &str| format!("[[error_member]]\nname = \"{name}\"\nvalue = \"x\"\n");
+    for (names, expected) in [
+        (["error", "detail"], "have a member `detail` already"),
+        (["error", "error"], "have a member `error` already"),
+    ] {
+        let text = format!("{}{}{rule}", member(names[0]), member(names[1]));
+        assert!(faults(&text).contains(expected), "{}", faults(&text));
+    }
+    assert!(load(&format!("{}{rule}", member("error"))).is_ok());
+    let bare = format!("[[error_member]]\nname = \"error\"\n{rule}");
+    assert!(faults(&bare).contains("needs `value`"));
+}

@@ -2,6 +2,7 @@
 //! to the provider: `Authorization` and cookies pass through.
 
 mod answer;
+mod disposition;
 mod events;
 mod guided;
 pub mod head;
@@ -15,6 +16,7 @@ pub mod template;
 mod urlencoded;
 mod values;
 mod websocket;
+mod written_back;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -254,6 +256,7 @@ mod tests {
             },
             language: Language::French,
             contact: Some("dsi@example.fr".into()),
+            error_members: Vec::new(),
             headers: Vec::new(),
             origins: Vec::new(),
             max_document: 1 << 20,

@@ -22,6 +22,8 @@ pub struct Settings {
     pub language: Language,
     /// Whom people are to ask, on error pages.
     pub contact: Option<String>,
+    /// Of error documents, beside the usual members: where the service's clients look for what to show.
+    pub error_members: Vec<ErrorMember>,
     /// Request header fields that pass beside the usual ones.
     pub headers: Vec<HeaderName>,
     /// Origins of pages that may read answers, beside the gateway's own; `*`: any.
@@ -30,6 +32,21 @@ pub struct Settings {
     pub max_document: usize,
     /// The first that fits counts; among those of one method and path, the first that takes the body's type.
     pub rules: Vec<Rule>,
+}
+
+/// A text member of error documents.
+#[derive(Debug)]
+pub struct ErrorMember {
+    pub name: String,
+    /// `{code}` and `{message}` stand for the refusal's.
+    pub value: String,
+}
+
+impl ErrorMember {
+    /// Members that every error document has (RFC 9457, section 3.1, and the gateway's own).
+    pub const TAKEN: [&str; 7] = [
+        "type", "title", "status", "detail", "code", "instance", "contact",
+    ];
 }
 
 #[derive(Debug)]
@@ -124,8 +141,8 @@ pub enum Form {
 /// A filter in the provider's own language, with one value in it: `(title='{}')`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// Before and behind the value, as clients write it.
-    pub taken: (String, String),
+    /// Before and behind the value, as clients write it: forms that mean the same.
+    pub taken: Vec<(String, String)>,
     /// The same with the index, as the provider gets it.
     pub sent: (String, String),
 }

@@ -9,9 +9,10 @@ use http::{HeaderMap, HeaderValue, Response};
 use super::answer::{invalid, report};
 use super::guided::Document;
 use super::head::Names;
-use super::outgoing::{document_of, shown};
+use super::outgoing::shown;
 use super::settings::{Condition, Opening as JsonOpening, Shape, Socket};
 use super::values::Sealer;
+use super::written_back;
 use super::{Call, Http};
 use crate::adapter::Exchange;
 use crate::adapter::json::{self, Value, Wrong};
@@ -140,7 +141,7 @@ impl Messages for Conversation {
                 ..self.opening.exchange
             },
         );
-        let sealed = document_of(text.as_bytes(), &shape.fields, &shape.paths, &sealer)?;
+        let sealed = written_back::seal(text.as_bytes(), &shape.fields, &shape.paths, &sealer)?;
         let sealed =
             String::from_utf8(sealed).map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
         Ok(ClearedMessage::document(sealed, &self.opening.permit))
