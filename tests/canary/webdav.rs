@@ -344,6 +344,8 @@ fn nothing_unsealed_comes_back_in_any_form() {
     for (method, status) in [
         ("GET", 503),
         ("GET", 301),
+        ("PUT", 201),
+        ("DELETE", 204),
         ("PUT", 507),
         ("MOVE", 502),
         ("DELETE", 500),
