@@ -37,6 +37,8 @@ pub type Canned = (u16, Vec<(&'static str, String)>, Vec<u8>);
 #[derive(Default)]
 pub struct Provider {
     pub asked: Mutex<Vec<Asked>>,
+    /// Requests whose body broke off, which changed nothing.
+    pub broken: Mutex<Vec<Asked>>,
     /// Answers by path; else what was stored there.
     pub canned: Mutex<HashMap<String, Canned>>,
     pub stored: Mutex<HashMap<String, Vec<u8>>>,
@@ -149,17 +151,22 @@ impl Body for Pieces {
 #[async_trait]
 impl Upstream for Provider {
     async fn send(&self, request: Request<Cleared<Outbound>>) -> Result<Response<Sealed>, Refusal> {
-        let (head, body) = request.into_parts();
-        let body = body
-            .collect()
-            .await
-            .map_err(|fault| Refusal::new(fault.code))?;
-        let asked = Asked {
+        let (head, mut body) = request.into_parts();
+        let mut asked = Asked {
             method: head.method.to_string(),
             target: head.uri.to_string(),
             headers: head.headers,
-            body: body.to_bytes().to_vec(),
+            body: Vec::new(),
         };
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => asked.body.extend(frame.into_data().unwrap_or_default()),
+                Err(fault) => {
+                    self.broken.lock().unwrap().push(asked);
+                    return Err(Refusal::new(fault.code));
+                }
+            }
+        }
         let (status, headers, body) = self.answer(&asked);
         self.asked.lock().unwrap().push(asked);
         let mut response = Response::builder().status(status);

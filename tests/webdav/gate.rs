@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use sceau::adapter::webdav::settings::{Preconditions, Settings, UnknownLength, UpstreamSettings};
 use sceau::adapter::webdav::{Stores, WebDav};
 use sceau::adapter::{Adapter, Exchange};
-use sceau::body::{Fault, Plain};
+use sceau::body::{Fault, Plain, Released};
 use sceau::error::Refusal;
 use sceau::policy::Policy;
 use sceau::seal::name::NameKey;
@@ -23,7 +24,7 @@ use sceau::state::{
 };
 use sceau::telemetry::RequestId;
 
-use crate::provider::{Pieces, Provider};
+use super::provider::{Pieces, Provider};
 
 pub struct OneEpoch(Arc<EpochKeys>);
 
@@ -72,7 +73,7 @@ pub struct Gate {
     pub sessions: Arc<OneSession>,
     /// Seconds since 1970.
     pub clock: AtomicU64,
-    state: tempfile::TempDir,
+    pub state: tempfile::TempDir,
 }
 
 /// What a client is given.
@@ -82,6 +83,19 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// `Err`: the body was broken off.
     pub body: Result<Vec<u8>, Fault>,
+    /// All bytes that came, also before a break.
+    pub came: Vec<u8>,
+}
+
+async fn read(mut body: Released) -> (Result<Vec<u8>, Fault>, Vec<u8>) {
+    let mut came = Vec::new();
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => came.extend(frame.into_data().unwrap_or_default()),
+            Err(fault) => return (Err(fault), came),
+        }
+    }
+    (Ok(came.clone()), came)
 }
 
 impl Answer {
@@ -115,6 +129,16 @@ pub fn settings() -> Settings {
         language: sceau::seal::scan::Language::French,
         contact: Some("dsi@example.fr".into()),
     }
+}
+
+/// A request's head as it is sent.
+pub fn head(method: &str, path: &str, fields: &[(&str, &str)]) -> Parts {
+    let mut request = Request::builder().method(method).uri(path);
+    request = request.header("host", "gate.example");
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap().into_parts().0
 }
 
 impl Gate {
@@ -193,12 +217,7 @@ impl Gate {
         } else {
             Plain::new(Box::pin(Pieces(pieces.into_iter())))
         };
-        let mut request = Request::builder().method(method).uri(path);
-        request = request.header("host", "gate.example");
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        let (head, ()) = request.body(()).unwrap().into_parts();
+        let head = head(method, path, fields);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -206,13 +225,17 @@ impl Gate {
             match self.serve(head.clone(), body).await {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
+                    let (body, came) = read(body).await;
                     Answer {
                         status: head.status.as_u16(),
                         headers: head.headers,
-                        body: body.collect().await.map(|all| all.to_bytes().to_vec()),
+                        body,
+                        came,
                     }
                 }
                 Err(refusal) => {
+                    // as the proxy logs it
+                    tracing::debug!(code = refusal.code.name, %refusal, cause = ?refusal.cause);
                     let request = sceau::adapter::RefusedRequest {
                         request_id: RequestId(1),
                         method: &head.method,
@@ -224,17 +247,14 @@ impl Gate {
                         status: head.status.as_u16(),
                         headers: head.headers,
                         body: Ok(body.to_vec()),
+                        came: body.to_vec(),
                     }
                 }
             }
         })
     }
 
-    async fn serve(
-        &self,
-        head: http::request::Parts,
-        body: Plain,
-    ) -> Result<http::Response<sceau::body::Released>, Refusal> {
+    async fn serve(&self, head: Parts, body: Plain) -> Result<http::Response<Released>, Refusal> {
         let exchange = Exchange {
             request_id: RequestId(1),
             now: UNIX_EPOCH + Duration::from_secs(self.clock.load(Ordering::Relaxed)),

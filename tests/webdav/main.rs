@@ -6,6 +6,10 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+#![allow(
+    dead_code,
+    reason = "the provider and the client serve two test binaries"
+)]
 
 mod gate;
 mod hostile;
