@@ -1,15 +1,21 @@
 """Which host and path is answered by what."""
 
+import base64
 import re
 import sys
 import traceback
 from urllib.parse import quote, unquote
 
 from . import batch
+from .agenda import Agenda
 from .files import Files
 from .grants import Grants
+from .items import show_drive
+from .mail import Mail
 from .odata import GRAPH, Refused, bad, not_found, parameters, select, shown
+from .sharepoint import SharePoint
 from .store import Store
+from .teams import Teams
 from .tenant import Tenant, must_be_user
 from .uploads import Uploads
 from .wire import Answer
@@ -25,10 +31,15 @@ class Application:
         self.grants = Grants(switches, self.violation)
         self.uploads = Uploads(self.store, self.grants, switches)
         self.files = Files(self.tenant, self.store, self.grants, self.uploads, switches)
+        self.mail = Mail(self.tenant, self.store, self.grants, switches)
+        self.teams = Teams(self.tenant, self.store, switches)
+        self.agenda = Agenda(self.tenant, self.store, self.mail.attachments, switches)
+        self.rest = SharePoint(self.tenant, self.store, switches)
         self.hosts = {
             GRAPH: self.graph,
             self.tenant.host: self.sharepoint,
             self.tenant.personal: self.sharepoint,
+            OUTLOOK: self.mail.attachments.piece,
             LOGIN: self.tenant.sign_in,
         }
 
@@ -87,6 +98,10 @@ class Application:
             return self.of_group(request, self.tenant.find_group(second), behind)
         if first == "sites":
             return self.of_site(request, rest[len("/sites") :])
+        if first in ("teams", "chats"):
+            return self.teams.serve(request, user, rest)
+        if first == "planner":
+            return self.agenda.planner(request, rest)
         if first == "shares" and second:
             return self.share(request, unquote(second), behind)
         raise bad(f"Resource not found for the segment '{first}'.", "BadRequest")
@@ -101,16 +116,17 @@ class Application:
         if rest in ("", "/"):
             return shown(select(self.tenant.show_user(user), parameters(request.query)))
         if rest == "/drives":
-            return shown({"value": [self.shown_drive(user["drive"])]})
+            return shown({"value": [show_drive(user["drive"])]})
         if re.match(r"/drive(/|\Z)", rest):
             return self.files.serve(request, user["drive"], rest[len("/drive") :])
+        if re.match(r"/(chats|teams)(/|\Z)", rest):
+            return self.teams.serve(request, user, rest)
+        if rest == "/joinedTeams":
+            return shown({"value": [{"id": one["id"], "displayName": one["displayName"]} for one in self.tenant.groups.values()]})
+        answer = self.mail.serve(request, user, rest) or self.agenda.serve(request, user, rest)
+        if answer:
+            return answer
         raise bad(f"Resource not found for the segment '{rest[1:40]}'.", "BadRequest")
-
-    @staticmethod
-    def shown_drive(drive):
-        from .items import show_drive
-
-        return show_drive(drive)
 
     def of_group(self, request, group, rest):
         if rest in ("", "/"):
@@ -118,7 +134,7 @@ class Application:
         if re.match(r"/drive(/|\Z)", rest):
             return self.files.serve(request, group["site"]["drive"], rest[len("/drive") :])
         if rest == "/drives":
-            return shown({"value": [self.shown_drive(group["site"]["drive"])]})
+            return shown({"value": [show_drive(group["site"]["drive"])]})
         if rest == "/sites/root":
             return shown(self.tenant.show_site(group["site"]))
         raise bad(f"Resource not found for the segment '{rest[1:40]}'.", "BadRequest")
@@ -144,7 +160,7 @@ class Application:
         if rest in ("", "/"):
             return shown(self.tenant.show_site(site))
         if rest == "/drives":
-            return shown({"value": [self.shown_drive(site["drive"])]})
+            return shown({"value": [show_drive(site["drive"])]})
         if re.match(r"/drives/", rest):
             drive, _, behind = rest[len("/drives/") :].partition("/")
             return self.files.serve(request, self.store.drive(unquote(drive)), "/" + behind if behind else "")
@@ -154,8 +170,6 @@ class Application:
 
     def share(self, request, share, rest):
         """A share is the item's web URL in base64url."""
-        import base64
-
         try:
             url = base64.urlsafe_b64decode(share.removeprefix("u!") + "=" * (-len(share.removeprefix("u!")) % 4)).decode()
         except ValueError as fault:
@@ -191,4 +205,10 @@ class Application:
             if re.match(r"/drive(/|\Z)", rest):
                 return self.files.serve(request, site["drive"], rest[len("/drive") :])
             return self.api(request, rest, user, found[2])
+        if found := re.match(r"(.*?)/_api/(web|contextinfo|lists|site|\$batch)(?=[/?(]|\Z)", path, re.I):
+            user = self.tenant.user(request)
+            site, left = self.tenant.site_at(request.host, unquote(found[1]))
+            if left:
+                raise not_found("The site could not be found.")
+            return self.rest.serve(request, site, path[len(found[1]) + len("/_api") :], user)
         raise not_found(f"Nothing is at {quote(path)[:200]}")

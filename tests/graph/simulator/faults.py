@@ -56,7 +56,9 @@ class Switches:
     delta_ctag: bool = False
     # a change of fileSystemInfo makes a version, as OneDrive for Business does
     metadata_versions: bool = True
-    # Teams: unknown tags and attributes are dropped from HTML
+    # the smallest attachment that may go by a session; the documents say from 3 MB on
+    attachment_session_minimum: int = 3_000_000
+    # Teams and Outlook: unknown tags and attributes are dropped from HTML
     sanitise: bool = True
     # hostedContents that are no image are refused
     hosted_images_only: bool = True
