@@ -50,7 +50,7 @@ class Uploads:
         for key, value in list(properties.items()):
             if key.startswith("@name.conflictBehavior"):
                 properties["@microsoft.graph.conflictBehavior"] = value
-        behaviour = properties.get("@microsoft.graph.conflictBehavior", "replace" if item else "fail")
+        behaviour = properties.get("@microsoft.graph.conflictBehavior", "replace")
         if behaviour not in ("fail", "replace", "rename"):
             raise bad(f"conflictBehavior {behaviour!r}")
         if item is None and properties.get("name", name) != name:
