@@ -98,7 +98,7 @@ fn load(gateway: &str, service: &str) -> Result<Gateway, String> {
 fn s3(service: &Service) -> &Settings {
     match &service.kind {
         Kind::S3(settings) => settings,
-        Kind::WebDav(_) | Kind::Http(_) => panic!("not an S3 service"),
+        Kind::WebDav(_) | Kind::Http(_) | Kind::Graph(..) => panic!("not an S3 service"),
     }
 }
 

@@ -21,10 +21,20 @@ pub trait Rewrite: Send {
     /// # Errors
     /// It ended too early.
     fn finish(&mut self, out: &mut BytesMut) -> Result<(), Fault>;
+
+    /// Appends what has to be looked up first; called after every piece and at the end.
+    ///
+    /// # Errors
+    /// The stream is aborted.
+    fn poll_settle(&mut self, _: &mut Context<'_>, _: &mut BytesMut) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
 }
 
 enum Stage {
     Reading(Box<dyn Rewrite>),
+    /// The document has ended, and something is still looked up.
+    Settling(Box<dyn Rewrite>),
     Ended,
     Failed,
 }
@@ -46,11 +56,23 @@ impl RewriteBody {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
         loop {
+            if let Stage::Reading(rewriter) | Stage::Settling(rewriter) = &mut self.stage {
+                let settled = rewriter.poll_settle(cx, &mut self.out);
+                if let Poll::Ready(settled) = settled {
+                    settled?;
+                    if matches!(self.stage, Stage::Settling(_)) {
+                        self.stage = Stage::Ended;
+                    }
+                } else if self.out.is_empty() {
+                    return Poll::Pending;
+                }
+            }
             if !self.out.is_empty() {
                 return Poll::Ready(Some(Ok(self.out.split().freeze())));
             }
             let rewriter = match &mut self.stage {
                 Stage::Reading(rewriter) => rewriter,
+                Stage::Settling(_) => continue,
                 Stage::Ended => return Poll::Ready(None),
                 Stage::Failed => {
                     let again = Fault::new(&crate::error::UPSTREAM_INVALID, "broken off before");
@@ -65,7 +87,11 @@ impl RewriteBody {
                 }
                 None => {
                     rewriter.finish(&mut self.out)?;
-                    self.stage = Stage::Ended;
+                    let done = std::mem::replace(&mut self.stage, Stage::Failed);
+                    self.stage = match done {
+                        Stage::Reading(rewriter) => Stage::Settling(rewriter),
+                        other => other,
+                    };
                 }
             }
         }

@@ -40,6 +40,10 @@ pub enum Table {
     Alias = 4,
     /// Not a row: a value that a client carries.
     Handle = 5,
+    /// What an attempt left to be sent with the next fragment.
+    Tail = 6,
+    /// What is known of an item of a drive.
+    Item = 7,
 }
 
 impl Table {
@@ -51,6 +55,8 @@ impl Table {
             Self::Complete => "complete",
             Self::Alias => "alias",
             Self::Handle => "handle",
+            Self::Tail => "tail",
+            Self::Item => "item",
         }
     }
 }
