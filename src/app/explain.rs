@@ -53,7 +53,11 @@ pub fn run(args: &ExplainArgs) -> Result<Answer, Failure> {
     let service = service(gateway, &head)?;
     let name = service.name.clone();
     if let Kind::Graph(settings, _) = &service.kind {
-        return Ok(family(&name, &service.policy, graph::family(settings, &head)));
+        return Ok(family(
+            &name,
+            &service.policy,
+            graph::family(settings, &head),
+        ));
     }
     let Kind::Http(settings) = service.kind else {
         let text = format!(

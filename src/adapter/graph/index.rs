@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use super::quickxor::SIZE;
-use crate::body::Work;
 use crate::state::{Component, RowKey, StateError, Table, Vault};
 
 /// Of a sealed file.
@@ -56,20 +55,21 @@ impl Index {
     }
 
     /// In the order of the keys. A store that fails knows nothing: listings go on without hashes.
-    pub fn look(&self, keys: Vec<RowKey>) -> Work<Vec<Option<Known>>> {
-        let (vault, count) = (self.0.clone(), keys.len());
-        Box::pin(async move {
-            match vault.get_many(Table::Item, keys).await {
-                Ok(rows) => rows
-                    .into_iter()
-                    .map(|row| row.and_then(|row| decode(&row)))
-                    .collect(),
-                Err(error) => {
-                    tracing::warn!(%error, code = error.name(), "the index of items can't be read");
-                    vec![None; count]
-                }
+    pub async fn look(&self, keys: Vec<RowKey>) -> Vec<Option<Known>> {
+        let count = keys.len();
+        if count == 0 {
+            return Vec::new();
+        }
+        match self.0.get_many(Table::Item, keys).await {
+            Ok(rows) => rows
+                .into_iter()
+                .map(|row| row.and_then(|row| decode(&row)))
+                .collect(),
+            Err(error) => {
+                tracing::warn!(%error, code = error.name(), "the index of items can't be read");
+                vec![None; count]
             }
-        })
+        }
     }
 }
 

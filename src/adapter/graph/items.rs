@@ -1,7 +1,6 @@
 //! Documents of the provider's that hold items: sizes and hashes become the plaintext's.
 
-use std::task::{Context, Poll, ready};
-
+use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
@@ -10,7 +9,7 @@ use super::index::{Index, Known, Name};
 use super::scanner::{Found, Kind, Malformed, Scanner};
 use super::table::Verb;
 use super::{Call, Graph};
-use crate::body::{Fault, Released, Rewrite, Sealed, Work};
+use crate::body::{Fault, Released, Rewrite, Sealed};
 use crate::error::{Refusal, UPSTREAM_INVALID};
 use crate::seal::layout;
 
@@ -30,8 +29,7 @@ impl Graph {
                 scanner: Scanner::new(kind),
                 index: Index(self.vault.clone()),
                 drive: call.drive.map(str::to_owned),
-                waiting: Vec::new(),
-                looking: None,
+                wrong: None,
             },
         )
     }
@@ -54,7 +52,7 @@ impl Graph {
         if !scanner.complete() {
             return Err(broken(Malformed));
         }
-        for found in scanner.take() {
+        for found in scanner.take(usize::MAX) {
             let size = found.size.as_ref().map(|(_, size)| *size);
             if size.is_some() && size != layout::sealed_len(known.length) {
                 return Err(Refusal::new(&UPSTREAM_INVALID).message(
@@ -103,47 +101,49 @@ struct Items {
     index: Index,
     /// Where the path names the drive.
     drive: Option<String>,
-    /// Files that are being looked up.
-    waiting: Vec<Found>,
-    looking: Option<Work<Vec<Option<Known>>>>,
+    /// What is wrong with the piece that was read last.
+    wrong: Option<Malformed>,
 }
 
+#[async_trait]
 impl Rewrite for Items {
-    fn push(&mut self, piece: &[u8], _: &mut BytesMut) -> Result<(), Fault> {
-        self.scanner.push(piece).map_err(malformed)
+    fn waits(&mut self, piece: &[u8]) -> bool {
+        self.wrong = self.scanner.push(piece).err();
+        self.scanner.found()
+    }
+
+    async fn look_up(&mut self) -> Result<(), Fault> {
+        loop {
+            let files = self.scanner.take(TOGETHER);
+            if files.is_empty() {
+                return Ok(());
+            }
+            let drive = self.drive.as_deref();
+            let names = files.iter().filter_map(|found| name(found, drive));
+            let keys: Vec<_> = names.map(|name| self.index.key(&name)).collect();
+            let mut known = self.index.look(keys).await.into_iter();
+            for found in files {
+                let named = name(&found, drive).is_some();
+                let known = if named { known.next().flatten() } else { None };
+                settle(&mut self.scanner, found, known);
+            }
+        }
+    }
+
+    fn push(&mut self, _: &[u8], out: &mut BytesMut) -> Result<(), Fault> {
+        match self.wrong {
+            Some(wrong) => Err(malformed(wrong)),
+            None => {
+                self.scanner.flush(out);
+                Ok(())
+            }
+        }
     }
 
     fn finish(&mut self, _: &mut BytesMut) -> Result<(), Fault> {
         match self.scanner.complete() {
             true => Ok(()),
             false => Err(malformed(Malformed)),
-        }
-    }
-
-    fn poll_settle(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> Poll<Result<(), Fault>> {
-        loop {
-            if let Some(looking) = &mut self.looking {
-                let known = ready!(looking.as_mut().poll(cx));
-                self.looking = None;
-                let mut known = known.into_iter();
-                for found in std::mem::take(&mut self.waiting) {
-                    let named = name(&found, self.drive.as_deref()).is_some();
-                    let known = if named { known.next().flatten() } else { None };
-                    settle(&mut self.scanner, found, known);
-                }
-            }
-            self.waiting = self.scanner.take_some(TOGETHER);
-            let names = self.waiting.iter();
-            let names = names.filter_map(|found| name(found, self.drive.as_deref()));
-            let keys: Vec<_> = names.map(|name| self.index.key(&name)).collect();
-            if self.waiting.is_empty() {
-                self.scanner.flush(out);
-                return Poll::Ready(Ok(()));
-            }
-            self.looking = Some(match keys.is_empty() {
-                true => Box::pin(std::future::ready(Vec::new())),
-                false => self.index.look(keys),
-            });
         }
     }
 }

@@ -25,11 +25,12 @@ use self::route::Route;
 use self::settings::{Role, Settings};
 use self::table::{Row, Verb};
 use self::upstream::Ask;
+use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Cleared, Plain, Released, Upstream};
 use crate::error::{HOST_UNKNOWN, INTERNAL, KEY_UNAVAILABLE, OPERATION_DENIED, PROTOCOL, Refusal};
 use crate::policy::{DocumentPermit, RelayPermit, Verdict};
-use crate::seal::{Context, EntropyError, EpochKeys, Epochs, KeyLookup, LookupError, SaltSource};
+use crate::seal::{Context, EntropyError, EpochKeys, Epochs, LookupError, SaltSource};
 use crate::state::Vault;
 
 /// Documents that clients send about items are short.
@@ -39,8 +40,8 @@ const DOCUMENT: usize = 1024 * 1024;
 pub struct Graph {
     settings: Settings,
     epochs: Arc<dyn Epochs>,
-    lookup: Arc<dyn KeyLookup>,
     context: Arc<Context>,
+    opener: Opener,
     /// In the order of the settings' hosts.
     upstreams: Vec<Arc<dyn Upstream>>,
     salts: SaltSource,
@@ -124,10 +125,14 @@ impl Graph {
         upstreams: Vec<Arc<dyn Upstream>>,
         salts: SaltSource,
     ) -> Self {
+        let context = Arc::new(settings.context.clone());
         Self {
-            lookup: epochs.clone(),
+            opener: Opener {
+                lookup: epochs.clone(),
+                context: context.clone(),
+            },
             epochs,
-            context: Arc::new(settings.context.clone()),
+            context,
             settings,
             upstreams,
             salts,

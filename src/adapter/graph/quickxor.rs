@@ -83,8 +83,14 @@ mod tests {
         ("Sg==", "SgAAAAAAAAAAAAAAAQAAAAAAAAA="),
         ("n6Neh7p6fFgm", "nxiFFw6hCz3wAQsmCQAAAAAAAAA="),
         ("2fuxhBJXtpWFe8dOfdGeHw==", "O9tHLAghgSvYohKFyMMxnNCHaHg="),
-        ("T6LYJIfDh81JrAK309H2JMJTXis=", "zBTHrspn3mEcohlJdIUAbjGNaNg="),
-        ("DWAAX5/CIfrmErgZa8ot6ZraeSbu", "LR2Z0PjuRYGKQB/mhQAuMrAGZbQ="),
+        (
+            "T6LYJIfDh81JrAK309H2JMJTXis=",
+            "zBTHrspn3mEcohlJdIUAbjGNaNg=",
+        ),
+        (
+            "DWAAX5/CIfrmErgZa8ot6ZraeSbu",
+            "LR2Z0PjuRYGKQB/mhQAuMrAGZbQ=",
+        ),
         (
             "Mb7EGva2rEE5fENDL85P+BsapHEEjv2/siVhKjvAQe02feExVOQSkfmuYzU/kTF1MaKjPmKF/w+cbvwfdWL8aQ==",
             "n1anP5NfvD4XDYWIeRPW3ZkPv1Y=",

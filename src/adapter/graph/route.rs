@@ -42,10 +42,7 @@ pub(super) fn check(path: &str) -> Result<(), Refusal> {
     let escapes = [
         "%2f", "%5c", "%3a", "%00", "%2e", "\\", "%252", "%255", "%253", "%250",
     ];
-    if escapes
-        .iter()
-        .any(|escape| lower.contains(escape))
-    {
+    if escapes.iter().any(|escape| lower.contains(escape)) {
         return wrong("The path holds a separator in an escaped form.");
     }
     if !path.starts_with('/') || path[1..].contains("//") {

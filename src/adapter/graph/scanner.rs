@@ -160,13 +160,13 @@ impl Scanner {
         self.begun && self.frames.is_empty() && !matches!(self.lex, Lex::Text { .. })
     }
 
-    /// The files that became complete.
-    pub fn take(&mut self) -> Vec<Found> {
-        std::mem::take(&mut self.found)
+    /// Whether files became complete.
+    pub fn found(&self) -> bool {
+        !self.found.is_empty()
     }
 
-    /// So many of them at most.
-    pub fn take_some(&mut self, n: usize) -> Vec<Found> {
+    /// The files that became complete, so many at most.
+    pub fn take(&mut self, n: usize) -> Vec<Found> {
         let n = n.min(self.found.len());
         self.found.drain(..n).collect()
     }
@@ -452,7 +452,7 @@ mod tests {
         let (mut out, mut all) = (BytesMut::new(), Vec::new());
         for piece in document.as_bytes().chunks(piece) {
             scanner.push(piece).unwrap();
-            for found in scanner.take() {
+            for found in scanner.take(9) {
                 if let Some((span, _)) = &found.size {
                     scanner.edit(span.clone(), "S".into());
                 }
@@ -496,7 +496,9 @@ mod tests {
     fn what_is_held_is_bounded() {
         let mut scanner = Scanner::new(Kind::Items);
         let mut out = BytesMut::new();
-        scanner.push(br#"{"size":1000,"file":{"hashes":{"x":1}},"a":[1"#).unwrap();
+        scanner
+            .push(br#"{"size":1000,"file":{"hashes":{"x":1}},"a":[1"#)
+            .unwrap();
         for _ in 0..40 {
             scanner.push(&b",22222222".repeat(1000)).unwrap();
             scanner.flush(&mut out);

@@ -73,8 +73,7 @@ Download the file and open it with Office on this computer, or use Double Key En
 const ONENOTE: &str = "The provider takes notebooks apart and writes them itself, so they can't be sealed. Keep notes as files.";
 const SEARCHES: &str = "The provider can't find what is sealed, and would read what is looked for. Files are found by name \
 with the drive's own search.";
-const INSIDE: &str =
-    "This interface carries contents in a form that the gateway does not know, so nothing of it passes.";
+const INSIDE: &str = "This interface carries contents in a form that the gateway does not know, so nothing of it passes.";
 
 const fn row(
     name: &'static str,
@@ -285,7 +284,8 @@ pub(super) fn classify(
 
 fn find(method: &Method, route: &Route<'_>) -> Option<&'static Row> {
     ROWS.iter().find(|row| {
-        let served = row.methods == "*" || row.methods.split(' ').any(|name| name == method.as_str());
+        let served =
+            row.methods == "*" || row.methods.split(' ').any(|name| name == method.as_str());
         served && row.api == route.api && route::matches(row.pattern, &route.places)
     })
 }
@@ -303,7 +303,10 @@ pub(super) fn check_query(row: &Row, query: &str) -> Result<(), Refusal> {
         let name = percent_encoding::percent_decode_str(name)
             .decode_utf8_lossy()
             .to_ascii_lowercase();
-        if matches!(name.as_str(), "$search" | "$filter" | "search" | "filter" | "q") {
+        if matches!(
+            name.as_str(),
+            "$search" | "$filter" | "search" | "filter" | "q"
+        ) {
             return Err(Refusal::new(&SEARCH_SEALED));
         }
         if name == "format" || name == "width" || name == "height" {
@@ -326,7 +329,10 @@ mod tests {
         for row in ROWS {
             assert!(row.reason.len() > 10, "{}", row.name);
             let known = |name: &str| {
-                matches!(name, "*" | "GET" | "HEAD" | "PUT" | "POST" | "PATCH" | "DELETE")
+                matches!(
+                    name,
+                    "*" | "GET" | "HEAD" | "PUT" | "POST" | "PATCH" | "DELETE"
+                )
             };
             assert!(row.methods.split(' ').all(known), "{}", row.name);
             assert_eq!(
@@ -341,7 +347,12 @@ mod tests {
     #[test]
     fn a_query_that_is_not_known_is_refused() {
         let row = ROWS.iter().find(|row| row.name == "ListChildren").unwrap();
-        for query in ["", "$top=200&$skiptoken=x", "%24select=id", "select=id,name"] {
+        for query in [
+            "",
+            "$top=200&$skiptoken=x",
+            "%24select=id",
+            "select=id,name",
+        ] {
             assert!(check_query(row, query).is_ok(), "{query}");
         }
         for query in ["$search=a", "%24filter=size%20gt%201", "format=pdf", "x=1"] {

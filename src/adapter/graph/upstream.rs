@@ -251,7 +251,11 @@ impl Graph {
     ///
     /// # Errors
     /// A `Location` past the gateway.
-    pub(super) fn head(&self, status: StatusCode, upstream: &HeaderMap) -> Result<HeaderMap, Refusal> {
+    pub(super) fn head(
+        &self,
+        status: StatusCode,
+        upstream: &HeaderMap,
+    ) -> Result<HeaderMap, Refusal> {
         if status.is_informational() {
             return Err(Refusal::new(&UPSTREAM_INVALID));
         }

@@ -158,7 +158,7 @@ impl Http {
 
     fn reading_as(&self, encoding: Encoding) -> Reading {
         Reading {
-            lookup: self.lookup.clone(),
+            lookup: self.opener.lookup.clone(),
             context: self.context.clone(),
             encoding,
             language: self.settings.language,

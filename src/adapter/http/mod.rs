@@ -24,18 +24,19 @@ use self::head::Names;
 use self::outgoing::Permit;
 use self::settings::{Answer, RequestBody, Rule, Settings};
 use self::values::Sealer;
+use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Cleared, Outbound, Plain, Released, Sealed, Upstream};
 use crate::error::{INTERNAL, OPERATION_DENIED, OPERATION_UNKNOWN, Refusal};
 use crate::policy::{Class, Verdict};
 use crate::seal::token::Index;
-use crate::seal::{Context, Epochs, KeyLookup, SaltSource};
+use crate::seal::{Context, Epochs, SaltSource};
 
 /// One HTTP service.
 pub struct Http {
     settings: Arc<Settings>,
     epochs: Arc<dyn Epochs>,
-    lookup: Arc<dyn KeyLookup>,
+    opener: Opener,
     context: Arc<Context>,
     index: Arc<Index>,
     upstream: Arc<dyn Upstream>,
@@ -57,9 +58,13 @@ impl Http {
         upstream: Arc<dyn Upstream>,
         salts: SaltSource,
     ) -> Self {
+        let context = Arc::new(settings.context.clone());
         Self {
-            context: Arc::new(settings.context.clone()),
-            lookup: epochs.clone(),
+            opener: Opener {
+                lookup: epochs.clone(),
+                context: context.clone(),
+            },
+            context,
             epochs,
             index: Arc::new(index),
             settings: Arc::new(settings),

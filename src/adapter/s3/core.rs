@@ -10,9 +10,9 @@ use super::settings::{Credential, KeyPair, Settings};
 use super::sigv4::{CredentialLookup, Signer, Verifier};
 use super::trailers::Trailers;
 use crate::body::Upstream;
-use crate::error::{INTERNAL, KEY_UNAVAILABLE, OBJECT_DAMAGED, OBJECT_SUBSTITUTED, Refusal};
+use crate::error::{INTERNAL, Refusal};
 use crate::policy::Policy;
-use crate::seal::{Context, Epochs, KeyLookup, ObjectId, OpenError, Salt, SaltSource};
+use crate::seal::{Context, Epochs, KeyLookup, ObjectId, Salt, SaltSource};
 use crate::secret::SecretBytes;
 use crate::state::{Component, RowKey, Spool, StateError, Table, Vault};
 
@@ -145,15 +145,5 @@ impl Core {
     pub(super) fn alias_key(&self, upstream: &str) -> RowKey {
         self.vault
             .key(Table::Alias, &[Component::Name(upstream.as_bytes())])
-    }
-
-    /// The refusal for a sealed thing that does not open. A commitment that does not match is another's object.
-    pub(super) fn open_refusal(&self, error: OpenError) -> Refusal {
-        let code = match error {
-            OpenError::UnknownEpoch | OpenError::KeyUnavailable(_) => &KEY_UNAVAILABLE,
-            OpenError::Commitment | OpenError::Run => &OBJECT_SUBSTITUTED,
-            _ => &OBJECT_DAMAGED,
-        };
-        Refusal::new(code).cause(error)
     }
 }

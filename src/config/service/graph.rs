@@ -138,7 +138,11 @@ fn host(
     let connect = section.optional("connect", address);
     if let (Some(name), Some(identity)) = (&name, identity) {
         unnamed(&section, &place, name, identity);
-        section.unique(&place, "host of a service", &format!("{}/{name}", identity.name));
+        section.unique(
+            &place,
+            "host of a service",
+            &format!("{}/{name}", identity.name),
+        );
     }
     section.finish();
     let (name, role, endpoint, upstream) = (name?, role?, endpoint?, upstream?);
@@ -165,7 +169,8 @@ fn unnamed(section: &Section<'_, '_>, place: &Range<usize>, name: &str, identity
 
 /// `HOST:PORT`, or an address with its port.
 fn address(value: &DeValue<'_>) -> Result<(String, u16), String> {
-    const WHAT: &str = "an address and a port such as \"203.0.113.7:443\" or \"egress.example.fr:443\"";
+    const WHAT: &str =
+        "an address and a port such as \"203.0.113.7:443\" or \"egress.example.fr:443\"";
     let text = value::string(value)?.to_ascii_lowercase();
     let (host, port) = text
         .rsplit_once(':')
