@@ -12,3 +12,4 @@ mod gate;
 mod listings;
 mod provider;
 mod refusals;
+mod sessions;

@@ -9,6 +9,7 @@ pub mod quickxor;
 mod read;
 mod route;
 mod scanner;
+mod session;
 pub mod settings;
 pub mod table;
 mod upstream;
@@ -24,7 +25,7 @@ use http::{Response, request};
 use self::route::Route;
 use self::settings::{Role, Settings};
 use self::table::{Row, Verb};
-use self::upstream::Ask;
+use self::upstream::{Address, Ask};
 use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Cleared, Plain, Released, Upstream};
@@ -56,6 +57,7 @@ struct Detail {
 }
 
 /// One request, as the handlers see it.
+#[derive(Clone, Copy)]
 struct Call<'a> {
     exchange: &'a Exchange,
     head: &'a request::Parts,
@@ -64,6 +66,8 @@ struct Call<'a> {
     authority: &'a str,
     /// The drive's id, where the path names it.
     drive: Option<&'a str>,
+    /// The upload session that is asked about, where it is not at the request's own address.
+    session: Option<&'a Address<'a>>,
 }
 
 impl<'a> Call<'a> {
@@ -73,6 +77,18 @@ impl<'a> Call<'a> {
             .uri
             .path_and_query()
             .map_or("/", |target| target.as_str())
+    }
+
+    /// Of the upload session that is asked about.
+    fn address(&self) -> Address<'a> {
+        match self.session {
+            Some(address) => *address,
+            None => Address {
+                host: self.host,
+                authority: self.authority,
+                target: self.target(),
+            },
+        }
     }
 
     /// Seconds since 1970.
@@ -190,9 +206,10 @@ impl Graph {
                 Ok(answer)
             }
             Verb::Change => self.change(call, permit, body).await,
-            Verb::CreateSession | Verb::Session | Verb::Commit | Verb::Batch => {
-                Err(Refusal::new(&OPERATION_DENIED).message("Not served yet."))
-            }
+            Verb::CreateSession => self.create_session(call, permit, body).await,
+            Verb::Session => self.session(call, body).await,
+            Verb::Commit => self.commit(call, permit, body).await,
+            Verb::Batch => Err(Refusal::new(&OPERATION_DENIED).message("Not served yet.")),
             Verb::Relay | Verb::Never => Err(Refusal::new(&INTERNAL)),
         }
     }
@@ -272,6 +289,7 @@ impl Adapter for Graph {
             host: detail.host,
             authority: super::authority(&head.uri, &head.headers).unwrap_or_default(),
             drive: detail.drive.as_deref(),
+            session: None,
         };
         match verdict {
             Verdict::Protect(permit) => self.protect(&call, &permit, body).await,

@@ -138,12 +138,6 @@ impl Ask {
         self
     }
 
-    #[must_use]
-    pub fn without(mut self, name: HeaderName) -> Self {
-        self.headers.remove(name);
-        self
-    }
-
     /// Sealed bytes, end excluded.
     #[must_use]
     pub fn range(self, range: &Range<u64>) -> Self {
