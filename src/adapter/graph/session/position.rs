@@ -108,6 +108,9 @@ impl Graph {
             let total = candidates.first().or(last.as_ref()).map(|any| any.total);
             let whole = total.and_then(layout::sealed_len);
             let next = next.or(whole).unwrap_or(u64::MAX);
+            if next % UNIT != 0 && Some(next) != whole {
+                return Err(self.drop_session(call, session).await);
+            }
             if last.as_ref().map_or(next == 0, |last| last.holds(next)) {
                 return Ok(Position {
                     last,
