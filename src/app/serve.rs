@@ -349,7 +349,10 @@ fn serve(
             for transport in further {
                 upstreams.push(self::provider(transport)?);
             }
-            Arc::new(Graph::new(settings, vault, epochs, upstreams, salts))
+            let policy = service.policy.clone();
+            Arc::new(Graph::new(
+                settings, policy, vault, epochs, upstreams, salts,
+            ))
         }
         Kind::Http(settings) => {
             let index = Index::new(&secret);

@@ -145,9 +145,10 @@ impl Gate {
             .map(|_| provider.clone() as Arc<dyn Upstream>)
             .collect();
         let salts = SaltSource::new(random).unwrap();
+        let policy = Policy::new(allow.iter().map(|group| (*group).to_owned()).collect());
         Self {
-            adapter: Graph::new(settings, vault, epochs, upstreams, salts),
-            policy: Policy::new(allow.iter().map(|group| (*group).to_owned()).collect()),
+            adapter: Graph::new(settings, policy.clone(), vault, epochs, upstreams, salts),
+            policy,
             provider,
             state,
         }

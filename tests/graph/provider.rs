@@ -219,9 +219,35 @@ impl Provider {
                     &json!({"uploadUrl": url, "expirationDateTime": "2026-12-01T00:00:00Z"}),
                 )
             }
+            ("POST", None) if path.ends_with("/$batch") => self.batch(seen),
             ("DELETE", _) => (204, vec![], vec![]),
             _ => error(404, "itemNotFound"),
         }
+    }
+
+    fn batch(&self, seen: &Seen) -> Canned {
+        let asked: Value = serde_json::from_slice(&seen.body).unwrap();
+        let answers: Vec<Value> = asked["requests"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|inner| {
+                let url = inner["url"].as_str().unwrap().trim_start_matches('/');
+                let alone = Seen {
+                    method: inner["method"].as_str().unwrap().to_owned(),
+                    host: seen.host.clone(),
+                    target: format!("/v1.0/{url}"),
+                    headers: HeaderMap::new(),
+                    body: inner["body"].to_string().into_bytes(),
+                };
+                let (status, fields, body) = self.handle(&alone);
+                let fields: BTreeMap<&str, String> = fields.into_iter().collect();
+                let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+                json!({"id": inner["id"], "status": status, "headers": fields, "body": body})
+            })
+            .rev()
+            .collect();
+        json_answer(200, &json!({"responses": answers}))
     }
 
     fn download(&self, seen: &Seen) -> Canned {

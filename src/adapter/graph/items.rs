@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
 
-use super::index::{Index, Known, Name};
+use super::index::{Entry, Index, Known, Name};
 use super::scanner::{Found, Kind, Malformed, Scanner};
 use super::table::Verb;
 use super::{Call, Graph};
@@ -23,15 +23,34 @@ impl Graph {
             Verb::Versions => Kind::Versions,
             _ => Kind::Items,
         };
-        Released::rewritten(
-            body,
-            Items {
-                scanner: Scanner::new(kind),
-                index: Index(self.vault.clone()),
-                drive: call.drive.map(str::to_owned),
-                wrong: None,
-            },
-        )
+        Released::rewritten(body, self.rewriter(call, kind))
+    }
+
+    fn rewriter(&self, call: &Call<'_>, kind: Kind) -> Items {
+        Items {
+            scanner: Scanner::new(kind),
+            index: Index(self.vault.clone()),
+            drive: call.drive.map(str::to_owned),
+            unix: call.unix(),
+            wrong: None,
+        }
+    }
+
+    /// A document that is in memory as the client is to see it.
+    pub(super) async fn shown(
+        &self,
+        call: &Call<'_>,
+        kind: Kind,
+        document: &[u8],
+    ) -> Result<Vec<u8>, Refusal> {
+        let (mut items, mut out) = (self.rewriter(call, kind), BytesMut::new());
+        let broken = |fault: Fault| Refusal::new(fault.code).message(fault.detail);
+        if items.waits(document) {
+            items.look_up().await.map_err(broken)?;
+        }
+        items.push(document, &mut out).map_err(broken)?;
+        items.finish(&mut out).map_err(broken)?;
+        Ok(out.to_vec())
     }
 
     /// The document about a file that was put there just now: it is remembered, and shown as the client knows it.
@@ -77,7 +96,8 @@ fn name<'f>(found: &'f Found, drive: Option<&'f str>) -> Option<Name<'f>> {
     Some(Name {
         drive: found.drive.as_deref().or(drive)?,
         item: found.id.as_deref()?,
-        ctag: found.ctag.as_deref()?,
+        ctag: found.ctag.as_deref(),
+        etag: found.etag.as_deref(),
     })
 }
 
@@ -101,8 +121,23 @@ struct Items {
     index: Index,
     /// Where the path names the drive.
     drive: Option<String>,
+    /// Seconds since 1970.
+    unix: u64,
     /// What is wrong with the piece that was read last.
     wrong: Option<Malformed>,
+}
+
+impl Items {
+    /// What is known of the item as it is now.
+    async fn settled(&self, name: &Name<'_>, entry: Option<Entry>) -> Option<Known> {
+        let entry = entry.filter(|entry| entry.holds(name))?;
+        if entry.is_older(name)
+            && let Err(error) = self.index.put(name, entry.known, self.unix).await
+        {
+            tracing::warn!(%error, code = error.name(), "the index of items can't be written");
+        }
+        Some(entry.known)
+    }
 }
 
 #[async_trait]
@@ -123,8 +158,10 @@ impl Rewrite for Items {
             let keys: Vec<_> = names.map(|name| self.index.key(&name)).collect();
             let mut known = self.index.look(keys).await.into_iter();
             for found in files {
-                let named = name(&found, drive).is_some();
-                let known = if named { known.next().flatten() } else { None };
+                let known = match name(&found, drive) {
+                    Some(name) => self.settled(&name, known.next().flatten()).await,
+                    None => None,
+                };
                 settle(&mut self.scanner, found, known);
             }
         }

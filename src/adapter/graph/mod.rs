@@ -1,6 +1,7 @@
 //! Microsoft 365 files: OneDrive and SharePoint through Microsoft Graph and the same API at the tenant's own hosts. Files
 //! are sealed; names, places and times are the provider's. Clients prove who they are to the provider.
 
+mod batch;
 mod digest;
 mod error;
 mod index;
@@ -30,7 +31,7 @@ use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Cleared, Plain, Released, Upstream};
 use crate::error::{HOST_UNKNOWN, INTERNAL, KEY_UNAVAILABLE, OPERATION_DENIED, PROTOCOL, Refusal};
-use crate::policy::{DocumentPermit, RelayPermit, Verdict};
+use crate::policy::{DocumentPermit, Policy, RelayPermit, Verdict};
 use crate::seal::{Context, EntropyError, EpochKeys, Epochs, LookupError, SaltSource};
 use crate::state::Vault;
 
@@ -40,6 +41,7 @@ const DOCUMENT: usize = 1024 * 1024;
 /// One Microsoft 365 service.
 pub struct Graph {
     settings: Settings,
+    policy: Policy,
     epochs: Arc<dyn Epochs>,
     context: Arc<Context>,
     opener: Opener,
@@ -136,6 +138,7 @@ impl Graph {
     /// `upstreams`: in the order of the settings' hosts.
     pub fn new(
         settings: Settings,
+        policy: Policy,
         vault: Vault,
         epochs: Arc<dyn Epochs>,
         upstreams: Vec<Arc<dyn Upstream>>,
@@ -150,6 +153,7 @@ impl Graph {
             epochs,
             context,
             settings,
+            policy,
             upstreams,
             salts,
             vault: Arc::new(vault),
@@ -209,7 +213,7 @@ impl Graph {
             Verb::CreateSession => self.create_session(call, permit, body).await,
             Verb::Session => self.session(call, body).await,
             Verb::Commit => self.commit(call, permit, body).await,
-            Verb::Batch => Err(Refusal::new(&OPERATION_DENIED).message("Not served yet.")),
+            Verb::Batch => self.batch(call, permit, body).await,
             Verb::Relay | Verb::Never => Err(Refusal::new(&INTERNAL)),
         }
     }

@@ -25,6 +25,7 @@ pub(super) struct Found {
     pub hashes: Option<Span>,
     pub id: Option<String>,
     pub ctag: Option<String>,
+    pub etag: Option<String>,
     pub drive: Option<String>,
     pub download: Option<String>,
 }
@@ -55,6 +56,7 @@ enum Key {
     Hashes,
     Id,
     CTag,
+    ETag,
     Parent,
     Drive,
     Value,
@@ -71,6 +73,7 @@ impl Key {
             b"hashes" => Self::Hashes,
             b"id" => Self::Id,
             b"cTag" => Self::CTag,
+            b"eTag" => Self::ETag,
             b"parentReference" => Self::Parent,
             b"driveId" => Self::Drive,
             b"value" => Self::Value,
@@ -81,7 +84,10 @@ impl Key {
 
     /// Whether its text is wanted, so that it must be held until it is whole.
     fn named(self) -> bool {
-        matches!(self, Self::Id | Self::CTag | Self::Drive | Self::Download)
+        matches!(
+            self,
+            Self::Id | Self::CTag | Self::ETag | Self::Drive | Self::Download
+        )
     }
 }
 
@@ -376,6 +382,7 @@ impl Scanner {
         match key {
             Key::Id => frame.found.id = text,
             Key::CTag => frame.found.ctag = text,
+            Key::ETag => frame.found.etag = text,
             Key::Drive => frame.found.drive = text,
             _ => frame.found.download = text,
         }

@@ -144,13 +144,19 @@ impl Graph {
                 return Err(Refusal::new(&PROTOCOL).message("Items are described in JSON here."));
             }
             ask = ask.header(CONTENT_TYPE, media);
-            let clear = CLEAR.as_ref().ok_or_else(|| Refusal::new(&INTERNAL))?;
-            json::rewrite::<Refusal>(&document, clear, |_| Ok(None))?;
+            check_change(&document)?;
             Cleared::document(document, permit)
         };
         let response = self.send(ask, body).await?;
         self.answer(call, response)
     }
+}
+
+/// # Errors
+/// The document holds something that is not known to be no content.
+pub(super) fn check_change(document: &[u8]) -> Result<(), Refusal> {
+    let clear = CLEAR.as_ref().ok_or_else(|| Refusal::new(&INTERNAL))?;
+    json::rewrite::<Refusal>(document, clear, |_| Ok(None)).map(|_| ())
 }
 
 /// For the trailer, where only who may read the file finds it.

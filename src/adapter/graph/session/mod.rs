@@ -104,7 +104,19 @@ impl Graph {
         }
         let (head, body) = response.into_parts();
         let document = body.collect(DOCUMENT).await?;
-        let read: Value = serde_json::from_slice(&document).unwrap_or_default();
+        self.adopt(call, &document).await?;
+        let document = ranges::shown(&document, 0, None)?;
+        let mut headers = self.head(head.status, &head.headers)?;
+        put(&mut headers, CONTENT_LENGTH, &document.len().to_string());
+        let mut answer = Response::new(Released::document(document));
+        *answer.status_mut() = head.status;
+        *answer.headers_mut() = headers;
+        Ok(answer)
+    }
+
+    /// Remembers the session that the provider's document names.
+    pub(super) async fn adopt(&self, call: &Call<'_>, document: &[u8]) -> Result<(), Refusal> {
+        let read: Value = serde_json::from_slice(document).unwrap_or_default();
         let url = read["uploadUrl"].as_str().ok_or_else(|| {
             Refusal::new(&UPSTREAM_INVALID).message("The provider names no upload session.")
         })?;
@@ -115,16 +127,9 @@ impl Graph {
         };
         let key = self.url_key(address.host, address.target);
         let expires = Some(call.unix() + AGE);
-        self.vault
-            .put(Table::Upload, &key, &row.encode(), expires)
-            .await?;
-        let document = ranges::shown(&document, 0, None)?;
-        let mut headers = self.head(head.status, &head.headers)?;
-        put(&mut headers, CONTENT_LENGTH, &document.len().to_string());
-        let mut answer = Response::new(Released::document(document));
-        *answer.status_mut() = head.status;
-        *answer.headers_mut() = headers;
-        Ok(answer)
+        let row = row.encode();
+        self.vault.put(Table::Upload, &key, &row, expires).await?;
+        Ok(())
     }
 
     /// A session's own address.
@@ -250,7 +255,7 @@ impl Graph {
 }
 
 /// The client's document with the length that the file has at the provider.
-fn begun(document: &[u8]) -> Result<Vec<u8>, Refusal> {
+pub(super) fn begun(document: &[u8]) -> Result<Vec<u8>, Refusal> {
     let paths = BEGIN.as_ref().ok_or_else(|| Refusal::new(&INTERNAL))?;
     json::rewrite::<Refusal>(document, paths, |picked| match picked.value {
         json::Value::Number(text) => {
