@@ -268,8 +268,17 @@ fn each_host_of_a_graph_service_has_its_own_way() {
     assert_eq!(further[0].endpoint.host, "graph.microsoft.com");
     assert_eq!(further[0].connect, None);
     let faulty = |from: &str, to: &str| load(GATEWAY, &OFFICE.replace(from, to)).unwrap_err();
-    assert!(faulty("name = \"graph.microsoft.com\"", "name = \"other.example\"").contains("not one of `hosts`"));
-    assert!(faulty(", \"s3.example.fr\"]", ", \"s3.example.fr\", \"x.example\"]").contains("`x.example` needs a [[host]]"));
+    assert!(
+        faulty("name = \"graph.microsoft.com\"", "name = \"other.example\"")
+            .contains("not one of `hosts`")
+    );
+    assert!(
+        faulty(
+            ", \"s3.example.fr\"]",
+            ", \"s3.example.fr\", \"x.example\"]"
+        )
+        .contains("`x.example` needs a [[host]]")
+    );
     assert!(faulty(":443\"", "\"").contains("`connect`"));
     assert!(faulty("role = \"graph\"", "rolle = \"graph\"").contains("did you mean `role`?"));
 }

@@ -351,7 +351,13 @@ fn serve(
             }
             let policy = service.policy.clone();
             Arc::new(Graph::new(
-                settings, policy, vault, epochs, upstreams, salts,
+                settings,
+                policy,
+                vault,
+                epochs,
+                upstreams,
+                salts,
+                Arc::new(|work| drop(tokio::spawn(work))),
             ))
         }
         Kind::Http(settings) => {

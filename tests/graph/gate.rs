@@ -1,15 +1,16 @@
 //! The adapter, driven as `proxy` drives it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use sceau::adapter::graph::Graph;
+use sceau::adapter::graph::filler::Spawn;
 use sceau::adapter::graph::settings::{Host, Redirects, Role, Settings};
 use sceau::adapter::{Adapter, Exchange};
-use sceau::body::{Fault, Plain, Upstream};
+use sceau::body::{Fault, Plain, Upstream, Work};
 use sceau::error::Refusal;
 use sceau::policy::Policy;
 use sceau::seal::{
@@ -81,6 +82,7 @@ pub struct Gate {
     pub adapter: Graph,
     pub policy: Policy,
     pub state: Arc<dyn State>,
+    works: Arc<Mutex<Vec<Work<()>>>>,
 }
 
 /// What a client is given.
@@ -144,14 +146,37 @@ impl Gate {
             .iter()
             .map(|_| provider.clone() as Arc<dyn Upstream>)
             .collect();
+        let works = Arc::new(Mutex::new(Vec::new()));
+        let begun = works.clone();
+        let spawn: Spawn = Arc::new(move |work| begun.lock().unwrap().push(work));
         let salts = SaltSource::new(random).unwrap();
         let policy = Policy::new(allow.iter().map(|group| (*group).to_owned()).collect());
         Self {
-            adapter: Graph::new(settings, policy.clone(), vault, epochs, upstreams, salts),
+            adapter: Graph::new(
+                settings,
+                policy.clone(),
+                vault,
+                epochs,
+                upstreams,
+                salts,
+                spawn,
+            ),
+            works,
             policy,
             provider,
             state,
         }
+    }
+
+    /// Does what was begun in the background; gives how much.
+    pub fn work(&self) -> usize {
+        let works = std::mem::take(&mut *self.works.lock().unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let count = works.len();
+        works.into_iter().for_each(|work| runtime.block_on(work));
+        count
     }
 
     /// At graph.microsoft.com.

@@ -50,6 +50,40 @@ fn a_thousand_items_wait_for_nothing() {
 }
 
 #[test]
+fn an_index_that_was_lost_is_filled_in_the_background_from_the_sealed_digests() {
+    let gate = Gate::new();
+    let whole = plain(70_000);
+    for name in ["a", "b"] {
+        let target = format!("/v1.0/me/drive/root:/{name}:/content");
+        gate.send("PUT", &target, &[], &whole);
+    }
+    gate.provider.store("c", &plain(5_000));
+    let lost = Gate::replica(
+        crate::gate::settings(),
+        &[],
+        gate.provider.clone(),
+        std::sync::Arc::new(sceau::state::SqliteState::in_memory().unwrap()),
+    );
+    let hashes = |list: &serde_json::Value, n: usize| list["value"][n]["file"]["hashes"].clone();
+    let first = lost.send("GET", CHILDREN, &[], b"").json();
+    assert_eq!(hashes(&first, 0), json!({}));
+    assert_eq!(first["value"][0]["size"], 70_000);
+    // listed again before anything was done: nothing is done twice
+    lost.send("GET", CHILDREN, &[], b"");
+    let before = gate.provider.count("GET", "download.aspx");
+    assert_eq!(lost.work(), 1);
+    assert_eq!(gate.provider.count("GET", "download.aspx") - before, 3);
+    let then = lost.send("GET", CHILDREN, &[], b"").json();
+    for n in [0, 1] {
+        assert_eq!(hashes(&then, n), json!({"quickXorHash": hash(&whole)}));
+    }
+    // what is not sealed is shown as long as it is
+    assert_eq!(then["value"][2]["size"], 5_000);
+    assert_eq!(hashes(&then, 2), json!({}));
+    assert_eq!(lost.work(), 0, "nothing is unknown any more");
+}
+
+#[test]
 fn what_is_no_document_is_broken_off() {
     let gate = Gate::new();
     let fields = vec![("content-type", "application/json".to_owned())];

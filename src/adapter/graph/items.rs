@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
 
+use super::filler::{Filler, Unknown};
 use super::index::{Entry, Index, Known, Name};
 use super::scanner::{Found, Kind, Malformed, Scanner};
 use super::table::Verb;
@@ -29,7 +30,7 @@ impl Graph {
     fn rewriter(&self, call: &Call<'_>, kind: Kind) -> Items {
         Items {
             scanner: Scanner::new(kind),
-            index: Index(self.vault.clone()),
+            filler: self.filler.clone(),
             drive: call.drive.map(str::to_owned),
             unix: call.unix(),
             wrong: None,
@@ -101,6 +102,19 @@ fn name<'f>(found: &'f Found, drive: Option<&'f str>) -> Option<Name<'f>> {
     })
 }
 
+/// What is to be found out in the background.
+fn wanted(found: &Found, drive: Option<&str>) -> Option<Unknown> {
+    let name = name(found, drive)?;
+    Some(Unknown {
+        drive: name.drive.to_owned(),
+        item: name.item.to_owned(),
+        ctag: found.ctag.clone(),
+        etag: found.etag.clone(),
+        size: found.size.as_ref().map(|(_, size)| *size)?,
+        url: found.download.clone()?,
+    })
+}
+
 /// What is not known is taken for sealed, as all files here are: its length follows from the sealed one, its hash is left
 /// out.
 fn settle(scanner: &mut Scanner, found: Found, known: Option<Known>) {
@@ -118,7 +132,7 @@ fn settle(scanner: &mut Scanner, found: Found, known: Option<Known>) {
 
 struct Items {
     scanner: Scanner,
-    index: Index,
+    filler: Filler,
     /// Where the path names the drive.
     drive: Option<String>,
     /// Seconds since 1970.
@@ -132,7 +146,7 @@ impl Items {
     async fn settled(&self, name: &Name<'_>, entry: Option<Entry>) -> Option<Known> {
         let entry = entry.filter(|entry| entry.holds(name))?;
         if entry.is_older(name)
-            && let Err(error) = self.index.put(name, entry.known, self.unix).await
+            && let Err(error) = self.filler.index.put(name, entry.known, self.unix).await
         {
             tracing::warn!(%error, code = error.name(), "the index of items can't be written");
         }
@@ -155,15 +169,20 @@ impl Rewrite for Items {
             }
             let drive = self.drive.as_deref();
             let names = files.iter().filter_map(|found| name(found, drive));
-            let keys: Vec<_> = names.map(|name| self.index.key(&name)).collect();
-            let mut known = self.index.look(keys).await.into_iter();
+            let keys: Vec<_> = names.map(|name| self.filler.index.key(&name)).collect();
+            let mut known = self.filler.index.look(keys).await.into_iter();
+            let mut unknown = Vec::new();
             for found in files {
                 let known = match name(&found, drive) {
                     Some(name) => self.settled(&name, known.next().flatten()).await,
                     None => None,
                 };
+                if known.is_none() {
+                    unknown.extend(wanted(&found, drive));
+                }
                 settle(&mut self.scanner, found, known);
             }
+            self.filler.fill(unknown, self.unix);
         }
     }
 

@@ -4,6 +4,7 @@
 mod batch;
 mod digest;
 mod error;
+pub mod filler;
 mod index;
 mod items;
 pub mod quickxor;
@@ -23,10 +24,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Response, request};
 
+use self::filler::{Filler, Spawn};
+use self::index::Index;
 use self::route::Route;
 use self::settings::{Role, Settings};
 use self::table::{Row, Verb};
-use self::upstream::{Address, Ask};
+use self::upstream::{Address, Ask, Wire};
 use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Cleared, Plain, Released, Upstream};
@@ -45,8 +48,8 @@ pub struct Graph {
     epochs: Arc<dyn Epochs>,
     context: Arc<Context>,
     opener: Opener,
-    /// In the order of the settings' hosts.
-    upstreams: Vec<Arc<dyn Upstream>>,
+    wire: Arc<Wire>,
+    filler: Filler,
     salts: SaltSource,
     vault: Arc<Vault>,
 }
@@ -112,9 +115,8 @@ pub fn family(settings: &Settings, head: &request::Parts) -> Result<&'static Row
 
 fn detail(settings: &Settings, head: &request::Parts) -> Result<Detail, Refusal> {
     let authority = super::authority(&head.uri, &head.headers).unwrap_or_default();
-    let host = settings
-        .host(authority)
-        .ok_or_else(|| Refusal::new(&HOST_UNKNOWN))?;
+    let host =
+        settings::host(&settings.hosts, authority).ok_or_else(|| Refusal::new(&HOST_UNKNOWN))?;
     let path = head.uri.path();
     route::check(path)?;
     let route = match settings.hosts[host].role {
@@ -135,7 +137,7 @@ fn detail(settings: &Settings, head: &request::Parts) -> Result<Detail, Refusal>
 }
 
 impl Graph {
-    /// `upstreams`: in the order of the settings' hosts.
+    /// `upstreams`: in the order of the settings' hosts. `spawn`: runs what fills the index.
     pub fn new(
         settings: Settings,
         policy: Policy,
@@ -143,20 +145,29 @@ impl Graph {
         epochs: Arc<dyn Epochs>,
         upstreams: Vec<Arc<dyn Upstream>>,
         salts: SaltSource,
+        spawn: Spawn,
     ) -> Self {
         let context = Arc::new(settings.context.clone());
+        let opener = Opener {
+            lookup: epochs.clone(),
+            context: context.clone(),
+        };
+        let wire = Arc::new(Wire {
+            hosts: settings.hosts.clone(),
+            upstreams,
+        });
+        let vault = Arc::new(vault);
+        let index = Index(vault.clone());
         Self {
-            opener: Opener {
-                lookup: epochs.clone(),
-                context: context.clone(),
-            },
+            filler: Filler::new(index, wire.clone(), opener.clone(), spawn),
+            opener,
+            wire,
             epochs,
             context,
             settings,
             policy,
-            upstreams,
             salts,
-            vault: Arc::new(vault),
+            vault,
         }
     }
 

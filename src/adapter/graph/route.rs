@@ -39,9 +39,7 @@ pub(super) enum Api {
 pub(super) fn check(path: &str) -> Result<(), Refusal> {
     let wrong = |why: &'static str| Err(Refusal::new(&PROTOCOL).message(why));
     let lower = path.to_ascii_lowercase();
-    let escapes = [
-        "%2f", "%5c", "%3a", "%00", "%2e", "\\", "%252", "%255", "%253", "%250",
-    ];
+    let escapes = ["%2f", "%5c", "%3a", "%00", "%2e", "\\"];
     if escapes.iter().any(|escape| lower.contains(escape)) {
         return wrong("The path holds a separator in an escaped form.");
     }
@@ -336,11 +334,15 @@ mod tests {
             "/v1.0//me",
             "/v1.0/me/../me",
             "/v1.0/me/%2e%2e/x",
-            "/v1.0/me/drive/items/a%252fcontent",
         ] {
             assert!(check(path).is_err(), "{path}");
         }
-        assert!(check("/v1.0/me/drive/root:/d%C3%A9j%C3%A0.txt:/content").is_ok());
+        for path in [
+            "/v1.0/me/drive/root:/d%C3%A9j%C3%A0.txt:/content",
+            "/v1.0/me/drive/root:/100%25%20a%252Fb.txt:/content",
+        ] {
+            assert!(check(path).is_ok(), "{path}");
+        }
     }
 
     #[test]

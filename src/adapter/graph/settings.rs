@@ -31,7 +31,7 @@ pub enum Redirects {
     Follow,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The service's name in the log and in files.
     pub name: String,
@@ -47,12 +47,10 @@ pub struct Settings {
     pub contact: Option<String>,
 }
 
-impl Settings {
-    /// The host of this name, which may have a port.
-    pub(super) fn host(&self, authority: &str) -> Option<usize> {
-        let name = authority.split(':').next().unwrap_or_default();
-        self.hosts
-            .iter()
-            .position(|host| host.name.eq_ignore_ascii_case(name))
-    }
+/// The host of this name, which may have a port.
+pub(super) fn host(hosts: &[Host], authority: &str) -> Option<usize> {
+    let name = authority.split(':').next().unwrap_or_default();
+    hosts
+        .iter()
+        .position(|host| host.name.eq_ignore_ascii_case(name))
 }

@@ -168,6 +168,7 @@ pub const ROWS: &[Row] = &[
     pass("CopyProgress", "GET", "operations/{}", Verb::Items, NO_CONTENT),
     pass("ListVersions", "GET", "<drive>/<item>/versions", Verb::Versions, NAMES),
     pass("GetVersion", "GET", "<drive>/<item>/versions/{}", Verb::Versions, NAMES),
+    pass("DeleteVersion", "DELETE", "<drive>/<item>/versions/{}", Verb::Bare, NO_CONTENT),
     pass("RestoreVersion", "POST", "<drive>/<item>/versions/{}/restoreVersion", Verb::Bare, NO_CONTENT),
     pass("RestoreItem", "POST", "<drive>/<item>/restore", Verb::Change, NAMES),
     pass("CheckOut", "POST", "<drive>/<item>/checkout", Verb::Bare, NO_CONTENT),

@@ -2,14 +2,16 @@
 //! byte: what a session's or a download's address carries is bound to them.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION, RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
+use super::settings::{self, Host};
 use super::{Call, Graph};
-use crate::body::{Cleared, Outbound, Released, Sealed};
+use crate::body::{Cleared, Outbound, Released, Sealed, Upstream};
 use crate::error::{INTERNAL, PROVIDER_ERROR, Refusal, UPSTREAM_INVALID};
 
 /// Fields of the client's head that go to the provider as they are.
@@ -155,10 +157,17 @@ pub(super) struct Address<'u> {
     pub target: &'u str,
 }
 
-impl Graph {
+/// The ways to the hosts.
+pub(super) struct Wire {
+    pub hosts: Vec<Host>,
+    /// In the order of the hosts.
+    pub upstreams: Vec<Arc<dyn Upstream>>,
+}
+
+impl Wire {
     /// # Errors
     /// A URL that leads past the gateway.
-    pub(super) fn address<'u>(&self, url: &'u str) -> Result<Address<'u>, Refusal> {
+    pub fn address<'u>(&self, url: &'u str) -> Result<Address<'u>, Refusal> {
         let elsewhere = || {
             Refusal::new(&UPSTREAM_INVALID)
                 .message("The provider names a host that the gateway does not stand before.")
@@ -167,7 +176,7 @@ impl Graph {
         let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at(at);
         let plain = !authority.contains(['@', '\\']) && target.starts_with('/');
-        let host = self.settings.host(authority).filter(|_| plain);
+        let host = settings::host(&self.hosts, authority).filter(|_| plain);
         Ok(Address {
             host: host.ok_or_else(elsewhere)?,
             authority,
@@ -176,7 +185,7 @@ impl Graph {
     }
 
     /// Sends a request. Its body's length goes along where it is known.
-    pub(super) async fn send(
+    pub async fn send(
         &self,
         ask: Ask,
         body: Cleared<Outbound>,
@@ -209,8 +218,28 @@ impl Graph {
         Ok(response)
     }
 
-    pub(super) async fn ask(&self, ask: Ask) -> Result<Response<Sealed>, Refusal> {
+    pub async fn ask(&self, ask: Ask) -> Result<Response<Sealed>, Refusal> {
         self.send(ask, Cleared::empty()).await
+    }
+}
+
+impl Graph {
+    /// # Errors
+    /// A URL that leads past the gateway.
+    pub(super) fn address<'u>(&self, url: &'u str) -> Result<Address<'u>, Refusal> {
+        self.wire.address(url)
+    }
+
+    pub(super) async fn send(
+        &self,
+        ask: Ask,
+        body: Cleared<Outbound>,
+    ) -> Result<Response<Sealed>, Refusal> {
+        self.wire.send(ask, body).await
+    }
+
+    pub(super) async fn ask(&self, ask: Ask) -> Result<Response<Sealed>, Refusal> {
+        self.wire.ask(ask).await
     }
 
     /// The provider's answer where it is no file: its head, and a JSON document whose items are shown as the client knows
