@@ -42,6 +42,10 @@ pub enum Table {
     Handle = 5,
     /// A name that a digest stands for at the provider.
     Name = 6,
+    /// What an attempt left to be sent with the next fragment.
+    Tail = 7,
+    /// What is known of an item of a drive.
+    Item = 8,
 }
 
 impl Table {
@@ -54,6 +58,8 @@ impl Table {
             Self::Alias => "alias",
             Self::Handle => "handle",
             Self::Name => "name",
+            Self::Tail => "tail",
+            Self::Item => "item",
         }
     }
 }

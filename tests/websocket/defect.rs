@@ -97,6 +97,7 @@ async fn up(chat: &Chat, site: &Site) -> Opened {
     let provider = Provider::new(ProviderSettings {
         host: "127.0.0.1".into(),
         port: chat.address.port(),
+        connect: None,
         tls: None,
         connect_timeout: Duration::from_secs(10),
         response_timeout: Duration::from_secs(60),
