@@ -8,6 +8,7 @@ mod condition;
 mod digest;
 mod document;
 mod error;
+pub mod estate;
 mod links;
 mod listing;
 mod lock;
@@ -98,7 +99,7 @@ impl WebDav {
         let below = settings.names_below.as_deref();
         let context = Arc::new(settings.context.clone());
         Self {
-            naming: below.map(|below| Arc::new(Naming::new(names, below))),
+            naming: below.map(|below| Arc::new(Naming::new(Arc::new(names), below))),
             uploads: Pattern::new(&settings.uploads_below),
             vault,
             policy,

@@ -1,6 +1,8 @@
 //! Sealed names in paths: every component below a path that the operator names is sealed on its own, so that the
 //! provider moves and copies directories without the gateway.
 
+use std::sync::Arc;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 use super::pattern::Pattern;
@@ -8,7 +10,7 @@ use crate::error::{OPERATION_DENIED, PROTOCOL, Refusal};
 use crate::seal::name::{LONGEST, NameKey};
 
 /// Characters of a component that stay as they are in a URL (RFC 3986, section 2.3).
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -16,12 +18,12 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Where names are sealed, and with what.
 pub(super) struct Naming {
-    key: NameKey,
+    key: Arc<NameKey>,
     below: Pattern,
 }
 
 impl Naming {
-    pub fn new(key: NameKey, below: &str) -> Self {
+    pub fn new(key: Arc<NameKey>, below: &str) -> Self {
         Self {
             key,
             below: Pattern::new(below),
@@ -35,13 +37,21 @@ impl Naming {
     pub fn outward(&self, path: &str) -> Result<String, Refusal> {
         self.mapped(path, |component| {
             let name: Vec<u8> = percent_decode_str(component).collect();
-            self.key.seal(&name).map_err(|_| {
-                let mut refusal = Refusal::new(&PROTOCOL).message(format!(
-                    "A name is too long: names are sealed here, and {LONGEST} bytes are the most."
-                ));
-                refusal.status = Some(414);
-                refusal
-            })
+            self.sealed(&name)
+        })
+    }
+
+    /// One name as the provider has it.
+    ///
+    /// # Errors
+    /// A name that is too long to be sealed.
+    pub fn sealed(&self, name: &[u8]) -> Result<String, Refusal> {
+        self.key.seal(name).map_err(|_| {
+            let mut refusal = Refusal::new(&PROTOCOL).message(format!(
+                "A name is too long: names are sealed here, and {LONGEST} bytes are the most."
+            ));
+            refusal.status = Some(414);
+            refusal
         })
     }
 
@@ -106,7 +116,7 @@ mod tests {
     fn naming(below: &str) -> Naming {
         let context = Context::new("t", "s", "n").unwrap();
         let secret = Secret::from_slice(&[3; 48]).unwrap();
-        Naming::new(NameKey::new(&secret, &context), below)
+        Naming::new(Arc::new(NameKey::new(&secret, &context)), below)
     }
 
     #[test]
