@@ -112,10 +112,14 @@ impl Report {
         } else {
             "names sealed"
         };
+        let leftovers = match self.dry_run {
+            true => "left by an interrupted run",
+            false => "left by an interrupted run removed",
+        };
         for (count, what) in [
             (self.counts.already, "sealed already"),
             (self.counts.renamed, named),
-            (self.counts.leftovers, "left by an interrupted run removed"),
+            (self.counts.leftovers, leftovers),
             (self.counts.recovered, "recovered"),
             (self.left.len() as u64, "LEFT"),
         ] {
@@ -172,6 +176,8 @@ impl Report {
 fn exit(left: &Left) -> Exit {
     match left {
         Left::Foreign | Left::Unequal => Exit::Integrity,
+        Left::Member { why, .. } => exit(why),
+        Left::Misread | Left::Unmoved => Exit::Provider,
         Left::Changed | Left::NameTaken | Left::Waiting | Left::Nameless => Exit::Failed,
         Left::Refused(refusal) if refusal.code == &OBJECT_DAMAGED => Exit::Integrity,
         Left::Refused(refusal) if refusal.code == &KEY_UNAVAILABLE => Exit::Keys,

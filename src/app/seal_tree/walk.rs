@@ -45,7 +45,7 @@ type Outcome = (Entry, Result<Brought, Left>);
 struct Walk {
     estate: Arc<Estate>,
     dry_run: bool,
-    /// Whether the provider honours conditions: tried before the first file is replaced.
+    /// Whether the provider honours conditions: tried before anything is moved.
     heeded: Arc<OnceCell<bool>>,
     passed: Arc<AtomicU64>,
     todo: Vec<Work>,
@@ -156,8 +156,8 @@ impl Walk {
                     (entry, brought)
                 }
                 Work::Leftover(entry) => {
-                    let found = step.estate.leftover(&entry).await;
-                    (entry, found.map(Brought::Leftover))
+                    let brought = step.leftover(&entry).await;
+                    (entry, brought)
                 }
             }
         }
@@ -244,14 +244,21 @@ impl Step {
             return Ok(Brought::Members(estate.list(entry).await?, Ok(clear)));
         }
         // what can't be renamed is sealed nevertheless
-        let (entry, mut renamed) = estate.rename_collection(entry, SystemTime::now()).await;
+        let (entry, mut renamed) = match estate.is_named_clear(entry) {
+            false => (entry.clone(), Ok(false)),
+            true => match self.probe(entry).await {
+                Ok(()) => estate.rename_collection(entry, SystemTime::now()).await,
+                Err(left) => (entry.clone(), Err(left)),
+            },
+        };
         let mut members = estate.list(&entry).await?;
         let (aside, entries): (Vec<_>, Vec<_>) = members
             .entries
             .into_iter()
             .partition(|member| member.collection && estate.is_temporary(member));
         members.entries = entries;
-        if !aside.is_empty() {
+        if let Some(first) = aside.first() {
+            self.probe(first).await?;
             for collection in &aside {
                 if let Err(left) = estate.dissolve(collection).await {
                     renamed = Err(left);
@@ -264,6 +271,22 @@ impl Step {
         Ok(Brought::Members(members, renamed))
     }
 
+    async fn leftover(&self, entry: &Entry) -> Result<Brought, Left> {
+        if self.dry_run {
+            return Ok(Brought::Leftover(Leftover::Removed));
+        }
+        self.probe(entry).await?;
+        self.estate.leftover(entry).await.map(Brought::Leftover)
+    }
+
+    async fn probe(&self, beside: &Entry) -> Result<(), Left> {
+        let now = SystemTime::now();
+        let tried = self
+            .heeded
+            .get_or_try_init(|| self.estate.probe(beside, now));
+        tried.await.map(drop)
+    }
+
     async fn file(&self, entry: &Entry) -> Result<Brought, Left> {
         let estate = &self.estate;
         let found = estate.look(entry).await?;
@@ -274,15 +297,14 @@ impl Step {
                 Look::Unsealed(bytes) => Brought::ToSeal(bytes, clear),
             });
         }
+        if estate.is_named_clear(entry) || matches!(found, Look::Unsealed(_)) {
+            self.probe(entry).await?;
+        }
         match found {
             Look::Sealed => estate.rename(entry).await.map(Brought::Already),
             Look::Unsealed(_) => {
                 let now = SystemTime::now();
-                let heeded = self
-                    .heeded
-                    .get_or_try_init(|| estate.heeds_conditions(entry, now));
-                let heeded = *heeded.await?;
-                let done = estate.seal(entry, heeded, self.passed.clone(), now).await?;
+                let done = estate.seal(entry, self.passed.clone(), now).await?;
                 let renamed = estate.rename(entry).await;
                 Ok(Brought::Sealed(done, renamed))
             }

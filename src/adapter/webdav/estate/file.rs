@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use http_body::Body;
 
 use super::measure::{Measure, Measuring, measured};
-use super::{Entry, Estate, Left, broken, foreign, is_gone, no_length, opaque, refused};
+use super::{Entry, Estate, Left, Look, broken, foreign, is_gone, no_length, opaque, refused};
 use crate::adapter::range;
 use crate::adapter::webdav::precondition::opaque as opaque_tag;
 use crate::adapter::webdav::upstream::{IF, text};
@@ -65,18 +65,22 @@ pub struct Done {
 }
 
 impl Estate {
-    /// Seals a file where it lies. `heeded`: the provider honours conditions on what a MOVE replaces
-    /// ([`Estate::heeds_conditions`]). `passed` counts bytes as they are read.
+    /// Seals a file where it lies. `passed` counts bytes as they are read.
     ///
     /// # Errors
     /// The file is left as it was, or is another's newer version.
     pub async fn seal(
         &self,
         entry: &Entry,
-        heeded: bool,
         passed: Arc<AtomicU64>,
         now: SystemTime,
     ) -> Result<Done, Left> {
+        // before anything is read, whether it could take the place
+        self.moving(&entry.path, &entry.path, true)?;
+        let heeded = self
+            .manner
+            .get()
+            .is_some_and(|manner| manner.heeds_conditions);
         let response = self.get(entry).await?;
         let length = range::total(response.headers()).ok_or_else(no_length)?;
         let version = Version::of(response.headers(), length);
@@ -245,7 +249,12 @@ impl Estate {
         }
         let answer = self.done(ask, Cleared::empty()).await?;
         match answer.status() {
-            status if status.is_success() && status != StatusCode::MULTI_STATUS => Ok(()),
+            status if status.is_success() && status != StatusCode::MULTI_STATUS => {
+                match self.look(entry).await? {
+                    Look::Sealed => Ok(()),
+                    Look::Unsealed(_) => Err(Left::Unmoved),
+                }
+            }
             StatusCode::PRECONDITION_FAILED => {
                 self.remove(temporary).await;
                 Err(Left::Changed)

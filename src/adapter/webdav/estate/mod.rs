@@ -7,11 +7,12 @@
 
 mod entries;
 mod file;
+mod manner;
 mod measure;
 mod names;
 mod temporary;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -20,6 +21,7 @@ use percent_encoding::{percent_decode_str, percent_encode};
 
 use self::entries::{Reader, Row};
 pub use self::file::Done;
+use self::manner::Manner;
 pub use self::names::Leftover;
 use self::temporary::Temporary;
 use super::links::{self, Links};
@@ -61,10 +63,16 @@ pub enum Left {
     Unequal,
     #[error("another of its name, sealed, is there already; this one stays under its clear name")]
     NameTaken,
+    #[error("the provider misreads characters of its path where that is a destination: rename it")]
+    Misread,
+    #[error("the provider said that it was replaced, and it was not")]
+    Unmoved,
     #[error("what an interrupted run left: it goes once its original is sealed")]
     Waiting,
     #[error("its original is gone, and of its name only the beginning is known: rename it by hand")]
     Nameless,
+    #[error("{path}: {why}")]
+    Member { path: String, why: Box<Left> },
     #[error(transparent)]
     Refused(#[from] Refusal),
 }
@@ -77,8 +85,11 @@ impl Left {
             Self::Changed => "changed",
             Self::Unequal => "verification-failed",
             Self::NameTaken => "name-taken",
+            Self::Misread => "destination-misread",
+            Self::Unmoved => "not-replaced",
             Self::Waiting => "waiting",
             Self::Nameless => "nameless",
+            Self::Member { why, .. } => why.name(),
             Self::Refused(refusal) => refusal.code.name,
         }
     }
@@ -156,6 +167,8 @@ pub struct Estate {
     naming: Option<Naming>,
     uploads: Pattern,
     max_put: u64,
+    /// Found out before anything is moved.
+    manner: OnceLock<Manner>,
 }
 
 /// What an [`Estate`] works with.
@@ -190,6 +203,7 @@ impl Estate {
             key,
             uploads: Pattern::new(&settings.uploads_below),
             max_put: settings.max_put,
+            manner: OnceLock::new(),
         }
     }
 
@@ -324,7 +338,18 @@ impl Estate {
     }
 
     /// A MOVE from one path to another.
-    fn moving(&self, from: &str, to: &str, overwrite: bool) -> Result<Ask, Refusal> {
+    ///
+    /// # Errors
+    /// The provider would take another path for the destination.
+    fn moving(&self, from: &str, to: &str, overwrite: bool) -> Result<Ask, Left> {
+        let manner = self.manner.get().ok_or_else(|| Refusal::new(&INTERNAL))?;
+        match manner.reads(&decoded(to)) {
+            true => Ok(self.moving_anyhow(from, to, overwrite)?),
+            false => Err(Left::Misread),
+        }
+    }
+
+    fn moving_anyhow(&self, from: &str, to: &str, overwrite: bool) -> Result<Ask, Refusal> {
         let ask = self.bare("MOVE", from.to_owned())?;
         Ok(ask
             .header(DESTINATION, &self.url(to))

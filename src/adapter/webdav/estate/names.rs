@@ -7,12 +7,11 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 
 use super::temporary::Temporary;
-use super::{Entry, Estate, Left, encoded, normal, opaque, refused};
-use crate::adapter::webdav::upstream::{IF, text};
-use crate::body::{Cleared, Plain};
+use super::{Entry, Estate, Left, encoded, normal, refused};
+use crate::body::Cleared;
 use crate::error::{OBJECT_DAMAGED, PROTOCOL, Refusal};
 
 /// What became of something that an interrupted run left.
@@ -119,7 +118,7 @@ impl Estate {
         match self.moved(&entry.path, &sealed.path).await {
             Ok(true) => return (sealed, Ok(true)),
             Ok(false) => {}
-            Err(refusal) => return (entry.clone(), Err(refusal.into())),
+            Err(left) => return (entry.clone(), Err(left)),
         }
         match self.put_aside(entry, &sealed, now).await {
             Ok(aside) => {
@@ -147,15 +146,21 @@ impl Estate {
     /// Moves the members of a temporary collection one level up and removes it.
     ///
     /// # Errors
-    /// A member's name is taken there, or the provider refuses. The collection stays.
+    /// The first member that stays, with the collection, or the provider refuses.
     pub async fn dissolve(&self, aside: &Entry) -> Result<(), Left> {
-        let mut taken = false;
+        let mut stays = None;
         for member in self.list(aside).await?.entries {
             let up = format!("{}/{}", aside.parent(), encoded(&member.name));
-            taken |= !self.moved(&member.path, &up).await?;
+            let why = match self.moved(&member.path, &up).await {
+                Ok(true) => continue,
+                Ok(false) => Left::NameTaken,
+                Err(left) => left,
+            };
+            let (path, why) = (self.shown(&member), Box::new(why));
+            stays.get_or_insert(Left::Member { path, why });
         }
-        if taken {
-            return Err(Left::NameTaken);
+        if let Some(left) = stays {
+            return Err(left);
         }
         let left = self.list(aside).await?;
         match left.entries.is_empty() && left.unnameable.is_empty() {
@@ -166,14 +171,13 @@ impl Estate {
     }
 
     /// Moves onto nothing. False: something is there.
-    async fn moved(&self, from: &str, to: &str) -> Result<bool, Refusal> {
-        let answer = self
-            .done(self.moving(from, to, false)?, Cleared::empty())
-            .await?;
+    async fn moved(&self, from: &str, to: &str) -> Result<bool, Left> {
+        let ask = self.moving(from, to, false)?;
+        let answer = self.done(ask, Cleared::empty()).await?;
         match answer.status() {
             StatusCode::PRECONDITION_FAILED => Ok(false),
             status if status.is_success() && status != StatusCode::MULTI_STATUS => Ok(true),
-            _ => Err(refused(answer)),
+            _ => Err(refused(answer).into()),
         }
     }
 
@@ -252,57 +256,5 @@ impl Estate {
             .as_ref()
             .and_then(|naming| naming.opened(&entry.name));
         opened.unwrap_or_else(|| entry.name.clone())
-    }
-
-    /// Tries in a collection, with empty sealed files that are removed again, whether the provider honours a condition on
-    /// the file that a MOVE replaces (RFC 4918, section 10.4).
-    ///
-    /// # Errors
-    /// It can't be tried.
-    pub async fn heeds_conditions(&self, beside: &Entry, now: SystemTime) -> Result<bool, Left> {
-        let mut probes = Vec::new();
-        for _ in 0..2 {
-            let name = self.temporary("", now)?;
-            let probe = Entry::at(
-                format!("{}/{}", beside.parent(), encoded(&name)),
-                false,
-                None,
-            );
-            let sealed = self.sealed(&probe.path, Plain::empty(), 0, now)?;
-            let answer = self
-                .done(opaque(self.ask(Method::PUT, &probe)), sealed)
-                .await?;
-            if !answer.status().is_success() {
-                return Err(refused(answer).into());
-            }
-            probes.push(probe);
-        }
-        let heeded = self.try_conditions(&probes[0], &probes[1]).await;
-        for probe in &probes {
-            self.remove(probe).await;
-        }
-        Ok(heeded?)
-    }
-
-    async fn try_conditions(&self, from: &Entry, to: &Entry) -> Result<bool, Refusal> {
-        let head = self
-            .done(self.ask(Method::HEAD, to), Cleared::empty())
-            .await?;
-        let Some(tag) = text(head.headers(), http::header::ETAG).map(str::to_owned) else {
-            return Ok(false);
-        };
-        let mut answers = [false; 2];
-        for (tag, refused) in [("\"no-such-version\"", true), (tag.as_str(), false)] {
-            let condition = format!("<{}> ([{tag}])", self.url(&to.path));
-            let ask = self
-                .moving(&from.path, &to.path, true)?
-                .header(IF, &condition);
-            let status = self.done(ask, Cleared::empty()).await?.status();
-            answers[usize::from(refused)] = match refused {
-                true => status == StatusCode::PRECONDITION_FAILED,
-                false => status.is_success(),
-            };
-        }
-        Ok(answers == [true; 2])
     }
 }
