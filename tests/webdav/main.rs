@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod estate;
 mod gate;
 mod hostile;
 mod listings;

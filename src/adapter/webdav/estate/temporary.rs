@@ -41,6 +41,12 @@ impl Temporary {
     /// `None`: no run made this name.
     pub fn parse(key: &NameKey, name: &str) -> Option<Self> {
         let (stem, proof) = name.rsplit_once(MARK)?;
+        let end = proof.find(|c: char| !c.is_ascii_alphanumeric());
+        // only what tries a provider out has more behind it
+        let proof = match end {
+            Some(end) if stem.is_empty() => &proof[..end],
+            _ => proof,
+        };
         let text: [u8; 2 * PART] = key.open(proof)?.try_into().ok()?;
         let mut digest = [0; PART];
         digest.copy_from_slice(&text[PART..]);
@@ -99,6 +105,9 @@ mod tests {
         for name in ["a", "a.sceau-", "a.sceau-n1", ".sceau-0123456789abcdef"] {
             assert_eq!(Temporary::parse(&key(1), name), None, "{name}");
         }
+        let trial = temporary(&key(1), "", ObjectId([7; 16])).unwrap() + ";? é";
+        assert_eq!(Temporary::parse(&key(1), &trial).unwrap().name(), Some(""));
+        assert_eq!(Temporary::parse(&key(1), &format!("{made};")), None);
         // taken from another file, it names none
         let moved = made.replacen("a.", "b.", 1);
         assert_eq!(Temporary::parse(&key(1), &moved).unwrap().name(), None);
