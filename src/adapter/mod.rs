@@ -32,6 +32,8 @@ pub struct Operation {
     /// The protocol's own name (`PutObject`); goes to the log.
     pub name: &'static str,
     pub class: Class,
+    /// Whether a WebSocket follows: `proxy` then holds the client to the handshake, and lets the answer switch.
+    pub switches: bool,
     /// What the adapter learned while classifying; its own.
     pub detail: Box<dyn Any + Send + Sync>,
 }

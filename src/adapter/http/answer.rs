@@ -156,7 +156,7 @@ impl Http {
         })
     }
 
-    fn reading_as(&self, encoding: Encoding) -> Reading {
+    pub(super) fn reading_as(&self, encoding: Encoding) -> Reading {
         Reading {
             lookup: self.opener.lookup.clone(),
             context: self.context.clone(),
@@ -171,7 +171,7 @@ impl Http {
     }
 }
 
-fn report(service: &str, rule: &str, found: Found) {
+pub(super) fn report(service: &str, rule: &str, found: Found) {
     if found.damaged > 0 {
         let Found { opened, damaged } = found;
         tracing::warn!(
@@ -208,7 +208,7 @@ fn allowed(rule: &Rule, error: bool, headers: &HeaderMap) -> Result<Text, Refusa
             Text::Plain => *plain,
             Text::Events => *events,
         },
-        Answer::Object | Answer::Nothing | Answer::Relayed => false,
+        Answer::Object | Answer::Nothing | Answer::Relayed | Answer::Socket(_) => false,
     };
     if named || error && text != Text::Events {
         Ok(text)

@@ -9,7 +9,7 @@ use super::settings::{RequestBody, Rule, Sealed};
 use super::urlencoded::{self, Treated};
 use super::values::Sealer;
 use crate::adapter::alike;
-use crate::adapter::json;
+use crate::adapter::json::{self, Path, Paths};
 use crate::body::{Cleared, Outbound, Plain, SealBody, SealPlan, Tail};
 use crate::error::{BODY_INCOMPLETE, ENCODING_UNKNOWN, INTERNAL, PROTOCOL, RULE_VIOLATED, Refusal};
 use crate::policy::{DocumentPermit, RelayPermit};
@@ -110,14 +110,10 @@ pub(super) async fn body(
         (RequestBody::Json { fields, paths }, Permit::Document(permit)) => {
             expect_type(rule, &head.headers, to)?;
             let document = plain.collect(limit).await?;
-            let sealed = json::rewrite(&document, paths, |picked| {
-                sealer.json(&fields[picked.path].sealing, &picked)
-            })?;
-            // a client that writes a whole record back writes its old index too
-            if fields.iter().any(|field| field.sealing.indexed()) {
-                json::check(&sealed)?;
-            }
-            Ok(Cleared::document(sealed, permit))
+            Ok(Cleared::document(
+                document_of(&document, fields, paths, &sealer)?,
+                permit,
+            ))
         }
         (RequestBody::Form { fields, clear }, Permit::Document(permit)) => {
             expect_type(rule, &head.headers, to)?;
@@ -146,6 +142,23 @@ pub(super) async fn body(
         }
         _ => Err(Refusal::new(&INTERNAL).message("The rule and its verdict do not agree.")),
     }
+}
+
+/// A JSON document with its fields sealed.
+pub(super) fn document_of(
+    document: &[u8],
+    fields: &[Sealed<Path>],
+    paths: &Paths,
+    sealer: &Sealer,
+) -> Result<Vec<u8>, Refusal> {
+    let sealed = json::rewrite(document, paths, |picked| {
+        sealer.json(&fields[picked.path].sealing, &picked)
+    })?;
+    // a client that writes a whole record back writes its old index too
+    if fields.iter().any(|field| field.sealing.indexed()) {
+        json::check(&sealed)?;
+    }
+    Ok(sealed)
 }
 
 /// What becomes of a form's field.

@@ -160,6 +160,7 @@ impl Adapter for S3 {
         Ok(Operation {
             name: row.name,
             class: row.class,
+            switches: false,
             detail: Box::new(Target {
                 row,
                 address,

@@ -197,6 +197,7 @@ impl Adapter for WebDav {
         Ok(Operation {
             name: row.name,
             class: row.class,
+            switches: false,
             detail: Box::new(row),
         })
     }

@@ -1,5 +1,6 @@
 //! `kind = "http"`.
 
+mod message;
 mod overlap;
 mod rule;
 mod sealing;
