@@ -32,6 +32,8 @@ enum Moves {
     InTwo,
 }
 
+type Before = Box<dyn Fn(&Share, &str, &str) + Send + Sync>;
+
 /// A share in memory. Collections are paths that end in a slash.
 struct Share {
     tree: Mutex<BTreeMap<String, (u64, Vec<u8>)>>,
@@ -41,7 +43,7 @@ struct Share {
     last: Option<(u64, bool)>,
     damage: Option<usize>,
     /// Called with each request before it is done.
-    before: Box<dyn Fn(&Share, &str, &str) + Send + Sync>,
+    before: Before,
 }
 
 impl Share {

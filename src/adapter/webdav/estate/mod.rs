@@ -35,8 +35,7 @@ use crate::adapter::opening::Opener;
 use crate::adapter::range;
 use crate::body::{Cleared, Upstream};
 use crate::error::{
-    INTERNAL, KEY_UNAVAILABLE, OBJECT_SUBSTITUTED, PROTOCOL, PROVIDER_ERROR, Refusal,
-    UPSTREAM_INVALID,
+    INTERNAL, KEY_UNAVAILABLE, OBJECT_SUBSTITUTED, PROTOCOL, Refusal, UPSTREAM_INVALID,
 };
 use crate::seal::layout::HEADER;
 use crate::seal::name::NameKey;
