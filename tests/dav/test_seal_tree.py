@@ -247,8 +247,8 @@ def killed(estate, number, late):
 def test_killed_anywhere_it_is_completed_by_another_run(provider, gate, home, proxy, canary, sealed_names):
     host = "names.localhost" if sealed_names else "localhost"
     files = {path: canary.content(size, path) for path, size in SMALL.items()}
-    # a prime step for the places, shifted for each server, so that a run of all covers most of them
-    numbers = range(1 + len(provider.name) % 3, 45, 3)
+    # every request of a run: `tests/webdav/estate.rs`
+    numbers = range(1 + len(provider.name) % 3, 45, 11)
     kills = 0
     for number in numbers:
         for late in (False, True):

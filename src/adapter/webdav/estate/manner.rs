@@ -52,10 +52,14 @@ impl Estate {
         Ok(self.manner.get_or_init(|| manner).heeds_conditions)
     }
 
-    /// A name of its own beside an entry, with `more` behind it.
+    /// A name of its own beside a file or in a collection, with `more` behind it: where this and later runs look.
     fn trial(&self, beside: &Entry, more: &str, now: SystemTime) -> Result<Entry, Refusal> {
         let name = self.temporary("", now)? + more;
-        let path = format!("{}/{}", beside.parent(), encoded(&name));
+        let directory = match beside.collection {
+            true => &beside.path,
+            false => beside.parent(),
+        };
+        let path = format!("{directory}/{}", encoded(&name));
         Ok(Entry::at(path, false, None))
     }
 
