@@ -56,7 +56,7 @@ impl Estate {
     fn trial(&self, beside: &Entry, more: &str, now: SystemTime) -> Result<Entry, Refusal> {
         let name = self.temporary("", now)? + more;
         let directory = match beside.collection {
-            true => &beside.path,
+            true => beside.path.as_str(),
             false => beside.parent(),
         };
         let path = format!("{directory}/{}", encoded(&name));
