@@ -14,8 +14,10 @@ mod open;
 mod outcome;
 mod output;
 mod passphrase;
+mod progress;
 pub mod run;
 mod seal;
+mod seal_tree;
 pub mod serve;
 mod sessions;
 
@@ -49,6 +51,7 @@ enum Command {
     Init(init::InitArgs),
     Key(key::KeyArgs),
     Seal(seal::SealArgs),
+    SealTree(seal_tree::SealTreeArgs),
     Open(open::OpenArgs),
     Version(manual::VersionArgs),
     Man(manual::ManArgs),
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::init(args),
         Command::Key(args) => key::key(args),
         Command::Seal(args) => conclude("seal", args.json, seal::run(args)),
+        Command::SealTree(args) => conclude("seal-tree", args.json, seal_tree::run(args)),
         Command::Open(args) => conclude("open", args.json, open::run(args)),
         Command::Version(args) => conclude("version", args.json, Ok(manual::version())),
         Command::Man(args) => print("man", manual::man(Cli::command(), args)),

@@ -9,7 +9,9 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 
 use super::assembled::{Assembled, Pieces};
-use super::{Chunks, Fault, FaultSlot, FragmentBody, OpenBody, SealBody, SealedRest, SealedTail};
+use super::{
+    Chunks, Fault, FaultSlot, FragmentBody, OpenBody, SealBody, Sealed, SealedRest, SealedTail,
+};
 use crate::policy::{DocumentPermit, RelayPermit};
 use crate::seal::SealedBytes;
 
@@ -48,6 +50,12 @@ impl Plain {
     /// Plaintext that the gateway opened itself, to be sealed anew (a copied part).
     pub fn opened(body: OpenBody) -> Self {
         Self::new(Box::pin(body))
+    }
+
+    /// What lies unsealed at the provider, to be sealed there. No client is given it this way: there is no way from here
+    /// to a [`super::Released`] body.
+    pub fn unsealed(body: Sealed) -> Self {
+        Self::new(body.into_chunks())
     }
 
     /// Whether there is no body at all.
@@ -121,7 +129,7 @@ pub(super) async fn collect(
     Ok(whole)
 }
 
-async fn next(
+pub(super) async fn next(
     chunks: &mut Chunks,
     faults: &FaultSlot,
 ) -> Result<Option<Bytes>, crate::error::Refusal> {

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 
-use super::cleared::collect;
+use super::cleared::{collect, next};
 use super::rewrite::{Rewrite, RewriteBody};
 use super::{Chunks, Fault, FaultSlot, OpenBody, ScanBody, Switched};
 use crate::error::Refusal;
@@ -34,6 +34,14 @@ impl Sealed {
     /// `TOO_LARGE` beyond `limit` bytes, or what broke the stream.
     pub async fn collect(mut self, limit: usize) -> Result<Vec<u8>, Refusal> {
         collect(&mut self.0, limit, &FaultSlot::default()).await
+    }
+
+    /// The next piece of a document that the gateway reads itself; `None` at its end.
+    ///
+    /// # Errors
+    /// What broke the stream.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        next(&mut self.0, &FaultSlot::default()).await
     }
 
     /// The first `n` bytes, fewer where the answer is shorter, and the answer with them still in front.

@@ -4,12 +4,13 @@ use std::fs;
 
 use crate::sandbox::Sandbox;
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
     "run",
     "check",
     "init",
     "key",
     "seal",
+    "seal-tree",
     "open",
     "version",
     "man",
@@ -23,7 +24,10 @@ fn help_manual_and_completions_name_every_command() {
     let man = sandbox.run("man").exits(0).text();
     for command in COMMANDS {
         assert!(help.contains(&format!("\n  {command}")), "{command}");
-        assert!(man.contains(&format!("sceau\\-{command}(1)")), "{command}");
+        assert!(
+            man.contains(&format!("sceau\\-{}(1)", command.replace('-', "\\-"))),
+            "{command}"
+        );
     }
     for shell in ["bash", "zsh", "fish"] {
         let script = sandbox.run(&format!("completions {shell}")).exits(0).text();
@@ -60,6 +64,9 @@ fn wrong_usage_is_2_and_a_missing_configuration_3() {
         "",
         "nonsense",
         "key",
+        "seal-tree",
+        "seal-tree https://share.example.fr/ --jobs 0",
+        "seal-tree https://share.example.fr/ --password-file x",
         "open",
         "open x",
         "open x --out y --verify",
@@ -161,4 +168,46 @@ fn a_configuration_without_recovery_is_refused_unless_it_says_so() {
     fs::write(&gateway, said_so).unwrap();
     sandbox.run("check --config gateway").exits(0);
     sandbox.run("key rewrap --config gateway").exits(0);
+}
+
+#[test]
+fn seal_tree_takes_a_url_of_a_share_and_asks_before_it_changes_anything() {
+    let sandbox = Sandbox::empty();
+    sandbox.run("init gateway --host s3.example.fr").exits(0);
+    // nothing listens there
+    fs::write(
+        sandbox.path("gateway/services.d/20-share.toml"),
+        "kind = \"webdav\"\nname = \"share\"\ntenant = \"t\"\nservice = \"s\"\nhosts = [\"share.example.fr\"]\n\
+         [upstream]\nurl = \"http://127.0.0.1:1\"\n",
+    )
+    .unwrap();
+    let records = fs::read_dir(sandbox.path("gateway/keys/records"))
+        .unwrap()
+        .count();
+    for (url, why) in [
+        ("share.example.fr/", "https://"),
+        ("ftp://share.example.fr/", "https://"),
+        ("https://share.example.fr/a?b", "https://"),
+        ("https://other.example.fr/", "`other.example.fr`"),
+        ("https://s3.example.fr/bucket", "no WebDAV service"),
+        ("https://alice:secret@share.example.fr/", "--user"),
+    ] {
+        let said = sandbox
+            .run(&format!("seal-tree {url} --config gateway"))
+            .exits(2);
+        assert!(said.err.contains(why), "{url}: {}", said.err);
+        assert!(!said.err.contains("secret"));
+    }
+    let records_after = fs::read_dir(sandbox.path("gateway/keys/records"))
+        .unwrap()
+        .count();
+    assert_eq!(records, records_after, "nothing was made");
+    let said = sandbox
+        .run("seal-tree HTTPS://SHARE.example.fr:8443/a --config gateway --json")
+        .exits(6);
+    assert_eq!(said.json()["code"], "upstream-unreachable");
+    sandbox
+        .run("seal-tree https://share.example.fr/a/../b --config gateway")
+        .exits(2);
+    sandbox.run("seal-tree https://share.example.fr/").exits(3);
 }

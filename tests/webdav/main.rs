@@ -11,6 +11,7 @@
     reason = "the provider and the client serve two test binaries"
 )]
 
+mod estate;
 mod gate;
 mod hostile;
 mod listings;

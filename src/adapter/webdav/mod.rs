@@ -8,6 +8,7 @@ mod condition;
 mod digest;
 mod document;
 mod error;
+pub mod estate;
 mod finder;
 mod links;
 mod listing;
@@ -113,7 +114,7 @@ impl WebDav {
         let Stores { vault, spool } = stores;
         let vault = Arc::new(vault);
         let below = settings.names_below.as_deref();
-        let naming = below.map(|below| Arc::new(Naming::new(names, below)));
+        let naming = below.map(|below| Arc::new(Naming::new(Arc::new(names), below)));
         let context = Arc::new(settings.context.clone());
         let opener = Opener {
             lookup: epochs.clone(),

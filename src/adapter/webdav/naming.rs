@@ -1,6 +1,8 @@
 //! Sealed names in paths: every component below a path that the operator names is sealed on its own, so that the
 //! provider moves and copies directories without the gateway.
 
+use std::sync::Arc;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 use super::long::Known;
@@ -9,7 +11,7 @@ use crate::error::{OPERATION_DENIED, PROTOCOL, Refusal};
 use crate::seal::name::{LONGEST, LONGEST_KEPT, NameKey, as_digest};
 
 /// Characters of a component that stay as they are in a URL (RFC 3986, section 2.3).
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -17,12 +19,12 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Where names are sealed, and with what.
 pub(super) struct Naming {
-    key: NameKey,
+    key: Arc<NameKey>,
     below: Pattern,
 }
 
 impl Naming {
-    pub fn new(key: NameKey, below: &str) -> Self {
+    pub fn new(key: Arc<NameKey>, below: &str) -> Self {
         Self {
             key,
             below: Pattern::new(below),
@@ -43,13 +45,16 @@ impl Naming {
                 ..=LONGEST => self.key.seal(&name),
                 _ => self.key.digest(&name),
             };
-            sealed.map_err(|_| {
-                let mut refusal = Refusal::new(&PROTOCOL)
-                    .message(format!("A name has more than {LONGEST_KEPT} bytes."));
-                refusal.status = Some(414);
-                refusal
-            })
+            sealed.map_err(|_| too_long(LONGEST_KEPT))
         })
+    }
+
+    /// One name as the provider has it.
+    ///
+    /// # Errors
+    /// A name that is too long to be sealed in place.
+    pub fn sealed(&self, name: &[u8]) -> Result<String, Refusal> {
+        self.key.seal(name).map_err(|_| too_long(LONGEST))
     }
 
     /// The names in a path that a digest stands for.
@@ -139,6 +144,13 @@ impl Naming {
     }
 }
 
+fn too_long(most: usize) -> Refusal {
+    let mut refusal =
+        Refusal::new(&PROTOCOL).message(format!("A name has more than {most} bytes."));
+    refusal.status = Some(414);
+    refusal
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +160,7 @@ mod tests {
     fn naming(below: &str) -> Naming {
         let context = Context::new("t", "s", "n").unwrap();
         let secret = Secret::from_slice(&[3; 48]).unwrap();
-        Naming::new(NameKey::new(&secret, &context), below)
+        Naming::new(Arc::new(NameKey::new(&secret, &context)), below)
     }
 
     #[test]

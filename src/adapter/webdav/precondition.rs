@@ -64,7 +64,7 @@ fn holds(request: &HeaderMap, present: Option<&HeaderMap>) -> bool {
 }
 
 /// A tag without the mark of a weak one (RFC 9110, section 8.8.3.2).
-fn opaque(tag: &str) -> &str {
+pub(super) fn opaque(tag: &str) -> &str {
     tag.strip_prefix("W/").unwrap_or(tag)
 }
 

@@ -89,6 +89,15 @@ pub(super) struct Ask {
 }
 
 impl Ask {
+    /// Of nobody's request.
+    pub fn bare(method: Method, path: String) -> Self {
+        Self {
+            method,
+            path,
+            headers: HeaderMap::with_capacity(8),
+        }
+    }
+
     /// With nothing of the client's head but who asks.
     pub fn own(method: Method, call: &Call<'_>) -> Self {
         let mut ask = Self {
@@ -178,6 +187,47 @@ impl Ask {
             None => self,
         }
     }
+
+    /// A value that is not to be shown.
+    #[must_use]
+    pub fn secret(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Sends the request to the provider that `authority` names. The body's length goes along where it is known.
+    ///
+    /// # Errors
+    /// The provider can't be reached, or compresses unasked.
+    pub async fn send(
+        self,
+        upstream: &dyn Upstream,
+        authority: &str,
+        body: Cleared<Outbound>,
+    ) -> Result<Response<Sealed>, Refusal> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() =
+            Uri::try_from(self.path).map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
+        *request.headers_mut() = self.headers;
+        let length = http_body::Body::size_hint(request.body()).exact();
+        let bodied = matches!(*request.method(), Method::PUT);
+        let headers = request.headers_mut();
+        let host = HeaderValue::from_str(authority)
+            .map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
+        headers.insert(HOST, host);
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(length) = length.filter(|length| *length > 0 || bodied) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        let response = upstream.send(request).await?;
+        let coded = response.headers().get(CONTENT_ENCODING);
+        if coded.is_some_and(|coding| coding != "identity") {
+            return Err(Refusal::new(&UPSTREAM_INVALID)
+                .message("The provider compresses its answers unasked."));
+        }
+        Ok(response)
+    }
 }
 
 /// A field that stands once at most.
@@ -213,28 +263,8 @@ impl Way {
         ask: Ask,
         body: Cleared<Outbound>,
     ) -> Result<Response<Sealed>, Refusal> {
-        let mut request = Request::new(body);
-        *request.method_mut() = ask.method;
-        *request.uri_mut() =
-            Uri::try_from(ask.path).map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
-        *request.headers_mut() = ask.headers;
-        let length = http_body::Body::size_hint(request.body()).exact();
-        let bodied = matches!(*request.method(), Method::PUT);
-        let headers = request.headers_mut();
-        let host = HeaderValue::from_str(&self.authority)
-            .map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
-        headers.insert(HOST, host);
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(length) = length.filter(|length| *length > 0 || bodied) {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        let response = self.upstream.send(request).await?;
-        let coded = response.headers().get(CONTENT_ENCODING);
-        if coded.is_some_and(|coding| coding != "identity") {
-            return Err(Refusal::new(&UPSTREAM_INVALID)
-                .message("The provider compresses its answers unasked."));
-        }
-        Ok(response)
+        ask.send(self.upstream.as_ref(), &self.authority, body)
+            .await
     }
 }
 

@@ -1,6 +1,5 @@
 //! `sceau open`: objects, directories and bucket dumps, with nothing but sealed bytes, records and an identity.
 
-mod progress;
 mod walk;
 
 use std::fs::{self, File};
@@ -10,11 +9,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use self::progress::Progress;
 use super::custody::{DirectoryArgs, IdentityArgs, open_identity};
 use super::offline::{OpenFault, open_object};
 use super::outcome::{Answer, Exit, Failure};
 use super::output::Output;
+use super::progress::Progress;
 use crate::keyring::identity::Identity;
 use crate::keyring::offline::OfflineEpochs;
 use crate::seal::OpenError;
