@@ -21,6 +21,8 @@ const LABEL: &[u8] = b"sceau-name/v1\0";
 /// What stands for a name too long to be sealed in place.
 const DIGEST_PREFIX: &str = "n2";
 const DIGEST_LABEL: &[u8] = b"sceau-name-digest/v1\0";
+/// What the file beginning with it holds: the name that the digest behind it stands for.
+const FILE_PREFIX: &str = "n3";
 /// Bytes that are derived from such a name.
 const DIGEST: usize = 32;
 /// Characters of the text that stands for it.
@@ -97,10 +99,28 @@ impl NameKey {
 
 /// The text in lower case, where it has the form of a name's digest.
 pub fn as_digest(text: &str) -> Option<String> {
+    with_prefix(DIGEST_PREFIX, text)
+}
+
+/// What the file is called that keeps the name of a digest.
+pub fn name_file(digest: &str) -> Option<String> {
+    let digest = as_digest(digest)?;
+    Some(digest.replacen(DIGEST_PREFIX, FILE_PREFIX, 1))
+}
+
+/// Whether such a file is called so.
+pub fn is_name_file(text: &str) -> bool {
+    with_prefix(FILE_PREFIX, text).is_some()
+}
+
+fn with_prefix(prefix: &str, text: &str) -> Option<String> {
+    if text.len() != DIGEST_TEXT {
+        return None;
+    }
     let text = text.to_ascii_lowercase();
     let letter = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'v');
-    let rest = text.strip_prefix(DIGEST_PREFIX)?;
-    (text.len() == DIGEST_TEXT && rest.bytes().all(letter)).then_some(text)
+    let rest = text.strip_prefix(prefix)?;
+    rest.bytes().all(letter).then_some(text)
 }
 
 #[cfg(test)]
@@ -178,6 +198,9 @@ mod tests {
             assert_eq!(key(1, "a").digest(&long(n)), Err(SealError::Length));
         }
         assert_eq!(key(1, "a").open(&digest), None);
+        let file = name_file(&digest).unwrap();
+        assert!(is_name_file(&file) && is_name_file(&file.to_uppercase()));
+        assert!(!is_name_file(&digest) && name_file(&file).is_none());
         let short = key(1, "a").seal(b"x").unwrap();
         for other in [
             &short,

@@ -1,6 +1,7 @@
 """A CONNECT proxy that leads every name to this machine: for clients whose resolver does not know `*.localhost`, or that go to hosts of the
 Internet and nowhere else."""
 
+import contextlib
 import socket
 import threading
 
@@ -39,10 +40,9 @@ class Tunnel:
 
 
 def carry(source, target):
-    """One direction, until its end."""
-    try:
+    """One direction, until its end or a reset. Closing would not wake who reads from the target just then."""
+    with contextlib.suppress(OSError):
         while data := source.recv(1 << 16):
             target.sendall(data)
+    with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)
-    except OSError:
-        target.close()

@@ -1,16 +1,17 @@
 //! The adapter, driven as `proxy` drives it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
-use sceau::adapter::webdav::WebDav;
 use sceau::adapter::webdav::settings::{Preconditions, Settings, UnknownLength, UpstreamSettings};
+use sceau::adapter::webdav::{Stores, WebDav};
 use sceau::adapter::{Adapter, Exchange};
-use sceau::body::{Fault, Plain};
+use sceau::body::{Fault, Plain, Released};
 use sceau::error::Refusal;
 use sceau::policy::Policy;
 use sceau::seal::name::NameKey;
@@ -18,10 +19,12 @@ use sceau::seal::{
     Context, EpochKeys, EpochSecret, EpochShort, Epochs, KeyLookup, LookupError, SaltSource,
 };
 use sceau::secret::Secret;
-use sceau::state::{SessionId, SessionLookup, SqliteState, StateError, Vault};
+use sceau::state::{
+    SessionId, SessionLookup, Settings as StateSettings, Spool, SqliteState, StateError, Vault,
+};
 use sceau::telemetry::RequestId;
 
-use crate::provider::{Pieces, Provider};
+use super::provider::{Pieces, Provider};
 
 pub struct OneEpoch(Arc<EpochKeys>);
 
@@ -68,7 +71,9 @@ pub struct Gate {
     pub adapter: WebDav,
     pub policy: Policy,
     pub sessions: Arc<OneSession>,
-    _state: tempfile::TempDir,
+    /// Seconds since 1970.
+    pub clock: AtomicU64,
+    pub state: tempfile::TempDir,
 }
 
 /// What a client is given.
@@ -78,6 +83,19 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// `Err`: the body was broken off.
     pub body: Result<Vec<u8>, Fault>,
+    /// All bytes that came, also before a break.
+    pub came: Vec<u8>,
+}
+
+async fn read(mut body: Released) -> (Result<Vec<u8>, Fault>, Vec<u8>) {
+    let mut came = Vec::new();
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => came.extend(frame.into_data().unwrap_or_default()),
+            Err(fault) => return (Err(fault), came),
+        }
+    }
+    (Ok(came.clone()), came)
 }
 
 impl Answer {
@@ -113,6 +131,16 @@ pub fn settings() -> Settings {
     }
 }
 
+/// A request's head as it is sent.
+pub fn head(method: &str, path: &str, fields: &[(&str, &str)]) -> Parts {
+    let mut request = Request::builder().method(method).uri(path);
+    request = request.header("host", "gate.example");
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap().into_parts().0
+}
+
 impl Gate {
     pub fn new() -> Self {
         Self::with(settings(), &[], Provider::default())
@@ -130,12 +158,15 @@ impl Gate {
         let rows = Arc::new(SqliteState::open(state.path()).unwrap());
         let index = Secret::from_slice(&[8; 48]).unwrap();
         let sessions = Arc::new(OneSession::default());
-        let vault = Vault::new(rows, &index, sessions.clone()).unwrap();
+        let stores = Stores {
+            vault: Vault::new(rows, &index, sessions.clone()).unwrap(),
+            spool: Spool::open(&StateSettings::new(state.path())).unwrap(),
+        };
         let adapter = WebDav::new(
             settings,
             policy.clone(),
             NameKey::new(&Secret::from_slice(&[9; 48]).unwrap(), &context),
-            vault,
+            stores,
             epochs(),
             provider.clone(),
             SaltSource::new(random).unwrap(),
@@ -145,8 +176,17 @@ impl Gate {
             adapter,
             policy,
             sessions,
-            _state: state,
+            clock: AtomicU64::new(1_795_000_000),
+            state,
         }
+    }
+
+    /// How many spools lie on the disk, whole or not.
+    pub fn spools(&self) -> usize {
+        let tenants = std::fs::read_dir(self.state.path().join("spool")).unwrap();
+        tenants
+            .map(|tenant| std::fs::read_dir(tenant.unwrap().path()).unwrap().count())
+            .sum()
     }
 
     /// A request with a body whose length the head tells.
@@ -177,12 +217,7 @@ impl Gate {
         } else {
             Plain::new(Box::pin(Pieces(pieces.into_iter())))
         };
-        let mut request = Request::builder().method(method).uri(path);
-        request = request.header("host", "gate.example");
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        let (head, ()) = request.body(()).unwrap().into_parts();
+        let head = head(method, path, fields);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -190,13 +225,17 @@ impl Gate {
             match self.serve(head.clone(), body).await {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
+                    let (body, came) = read(body).await;
                     Answer {
                         status: head.status.as_u16(),
                         headers: head.headers,
-                        body: body.collect().await.map(|all| all.to_bytes().to_vec()),
+                        body,
+                        came,
                     }
                 }
                 Err(refusal) => {
+                    // as the proxy logs it
+                    tracing::debug!(code = refusal.code.name, %refusal, cause = ?refusal.cause);
                     let request = sceau::adapter::RefusedRequest {
                         request_id: RequestId(1),
                         method: &head.method,
@@ -208,20 +247,17 @@ impl Gate {
                         status: head.status.as_u16(),
                         headers: head.headers,
                         body: Ok(body.to_vec()),
+                        came: body.to_vec(),
                     }
                 }
             }
         })
     }
 
-    async fn serve(
-        &self,
-        head: http::request::Parts,
-        body: Plain,
-    ) -> Result<http::Response<sceau::body::Released>, Refusal> {
+    async fn serve(&self, head: Parts, body: Plain) -> Result<http::Response<Released>, Refusal> {
         let exchange = Exchange {
             request_id: RequestId(1),
-            now: UNIX_EPOCH + Duration::from_secs(1_795_000_000),
+            now: UNIX_EPOCH + Duration::from_secs(self.clock.load(Ordering::Relaxed)),
         };
         let operation = self.adapter.classify(&head)?;
         let subject = self.adapter.verify(&operation, &head, exchange.now)?;

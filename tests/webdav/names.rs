@@ -111,11 +111,30 @@ fn listing(gate: &Gate) -> Answer {
     gate.send("PROPFIND", "/dav/alice/", &[("depth", "infinity")], b"")
 }
 
-/// The one path that the provider holds.
-fn stored(gate: &Gate) -> String {
+/// The entry that the provider holds, and the file that keeps its name.
+fn stored(gate: &Gate) -> [String; 2] {
     let files = gate.provider.files.lock().unwrap();
-    assert_eq!(files.len(), 1);
-    files.keys().next().unwrap().clone()
+    let paths: Vec<String> = files.keys().cloned().collect();
+    let paths: [String; 2] = paths.try_into().unwrap();
+    assert_eq!(paths[1], replaced_last(&paths[0]));
+    paths
+}
+
+/// The path of the file beside an entry.
+fn replaced_last(path: &str) -> String {
+    let (above, digest) = path.rsplit_once('/').unwrap();
+    format!("{above}/{}", digest.replacen("n2", "n3", 1))
+}
+
+/// A gateway without the state of the one that wrote.
+fn another(first: &Gate, paths: &[&String]) -> Gate {
+    let other = gate("/dav/*");
+    for path in paths {
+        other
+            .provider
+            .store(path, &first.provider.file(path).unwrap());
+    }
+    other
 }
 
 #[test]
@@ -131,7 +150,7 @@ fn long_names_are_kept_and_listed_whatever_the_pieces() {
         let path = long_path();
         assert_eq!(gate.send("PUT", &path, &[], b"text").status, 201);
         assert_eq!(gate.send("GET", &path, &[], b"").bytes(), b"text");
-        let stored = stored(&gate);
+        let [stored, _] = stored(&gate);
         let sealed: Vec<&str> = stored.split('/').skip(3).collect();
         assert!(
             sealed
@@ -140,7 +159,8 @@ fn long_names_are_kept_and_listed_whatever_the_pieces() {
         );
         let shown = listing(&gate);
         assert!(shown.text().contains(&format!("<D:href>{path}</D:href>")));
-        assert!(!shown.text().contains("n2"), "{}", shown.text());
+        assert!(!shown.text().contains("n2") && !shown.text().contains("n3"));
+        assert_eq!(shown.text().matches("response>").count(), 4);
         // a server that folds case, and one that shows the name by itself
         let xml = vec![("content-type", "text/xml".to_owned())];
         let document = format!(
@@ -187,7 +207,9 @@ fn a_destinations_long_name_is_kept() {
 fn only_names_that_the_provider_took_are_kept() {
     let gate = gate("/dav/*");
     let path = long_path();
-    gate.provider.answer_with("PUT", (403, vec![], vec![]));
+    let xml = vec![("content-type", "text/xml".to_owned())];
+    let document = b"<D:error xmlns:D=\"DAV:\"/>".to_vec();
+    gate.provider.answer_with("PUT", (403, xml, document));
     assert_eq!(gate.send("PUT", &path, &[], b"").status, 403);
     assert_eq!(gate.send("OPTIONS", &path, &[], b"").status, 204);
     assert_eq!(gate.send("GET", &path, &[], b"").status, 404);
@@ -197,14 +219,52 @@ fn only_names_that_the_provider_took_are_kept() {
 }
 
 #[test]
-fn without_the_state_a_long_name_is_learned_from_whoever_uses_it() {
+fn without_the_state_names_are_read_beside_their_entries() {
+    let first = gate("/dav/*");
+    let path = format!("/dav/alice/short/{}", "%C3%A9".repeat(120));
+    first.send("PUT", &path, &[], b"text");
+    let [entry, file] = stored(&first);
+    let other = another(&first, &[&entry, &file]);
+    let shown = listing(&other);
+    assert!(shown.text().contains(&path) && !shown.text().contains("/n3"));
+    assert_eq!(other.provider.methods(), ["PROPFIND", "GET"]);
+    // once is enough
+    assert!(listing(&other).text().contains(&path));
+    assert_eq!(other.provider.methods().len(), 3);
+    // the directory was moved at the provider, its files with it
+    let moved = another(&first, &[]);
+    for old in [&entry, &file] {
+        let new = old.replace("/alice/", "/alice/elsewhere/");
+        moved
+            .provider
+            .store(&new, &first.provider.file(old).unwrap());
+    }
+    let path = path.replace("/alice/", "/alice/elsewhere/");
+    assert!(listing(&moved).text().contains(&path));
+}
+
+#[test]
+fn a_file_that_keeps_a_name_goes_with_its_entry() {
+    let gate = gate("/dav/*");
+    let path = format!("/dav/alice/{}", "a".repeat(200));
+    gate.send("PUT", &path, &[], b"text");
+    let [entry, _] = stored(&gate);
+    assert_eq!(gate.send("DELETE", &path, &[], b"").status, 204);
+    assert!(gate.provider.files.lock().unwrap().is_empty());
+    gate.send("PUT", &path, &[], b"text");
+    let to = [("destination", "/dav/alice/b")];
+    assert_eq!(gate.send("MOVE", &path, &to, b"").status, 204);
+    let left = gate.provider.files.lock().unwrap();
+    assert_eq!(left.keys().collect::<Vec<_>>(), [&entry]);
+}
+
+#[test]
+fn a_name_that_nothing_keeps_is_learned_from_whoever_uses_it() {
     let first = gate("/dav/*");
     let path = long_path();
     first.send("PUT", &path, &[], b"text");
-    let stored = stored(&first);
-    let gate = gate("/dav/*");
-    gate.provider
-        .store(&stored, &first.provider.file(&stored).unwrap());
+    let [stored, _] = stored(&first);
+    let gate = another(&first, &[&stored]);
     assert!(listing(&gate).text().contains(&stored));
     // under its digest it can be read and moved, and nothing be written
     assert_eq!(gate.send("GET", &stored, &[], b"").bytes(), b"text");
@@ -215,11 +275,38 @@ fn without_the_state_a_long_name_is_learned_from_whoever_uses_it() {
     assert!(listing(&gate).text().contains(&path));
 }
 
+#[test]
+fn a_file_that_keeps_another_name_breaks_the_listing_off() {
+    let first = gate("/dav/*");
+    let path = |letter: &str| format!("/dav/alice/{}", letter.repeat(200));
+    first.send("PUT", &path("a"), &[], b"text");
+    let [entry, file] = stored(&first);
+    let second = gate("/dav/*");
+    second.send("PUT", &path("b"), &[], b"text");
+    let [_, others] = stored(&second);
+    let good = first.provider.file(&file).unwrap();
+    for (bytes, code) in [
+        (second.provider.file(&others).unwrap(), "object-substituted"),
+        (path("a").into_bytes(), "object-unsealed"),
+        (good[..good.len() - 1].to_vec(), "object-damaged"),
+    ] {
+        let gate = another(&first, &[&entry]);
+        gate.provider.store(&file, &bytes);
+        let fault = listing(&gate).body.unwrap_err();
+        assert_eq!(fault.code.name, code);
+    }
+    let gate = another(&first, &[&entry]);
+    gate.provider.answer_with("GET", (503, vec![], vec![]));
+    assert!(listing(&gate).body.is_err());
+}
+
 /// A client that synchronizes would take files whose names are missing for deleted.
 #[test]
 fn a_listing_is_broken_off_when_the_names_cant_be_read() {
     let gate = gate("/dav/*");
     gate.send("PUT", &long_path(), &[], b"text");
+    let [_, file] = stored(&gate);
+    gate.provider.files.lock().unwrap().remove(&file);
     gate.sessions.0.store(true, Ordering::Relaxed);
     let fault = listing(&gate).body.unwrap_err();
     assert_eq!(fault.code.name, "key-unavailable");

@@ -273,7 +273,8 @@ impl Adapter for Graph {
     fn classify(&self, head: &request::Parts) -> Result<Operation, Refusal> {
         let detail = detail(&self.settings, head)?;
         Ok(Operation {
-            name: detail.row.name,
+            name: detail.row.name.into(),
+            switches: false,
             class: detail.row.class,
             detail: Box::new(detail),
         })

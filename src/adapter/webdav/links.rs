@@ -116,22 +116,34 @@ impl Links {
 
     /// A URL or path of the provider's, as the client is to see it; `found`: long names beside the request's own.
     pub fn inward(&self, href: &str, found: &Known) -> Inward {
-        let path = match split(href) {
-            // `rclone serve webdav` doubles the first slash
-            Some(("", ..)) => &href[1..],
-            Some((scheme, authority, path)) if origin(scheme, authority) == self.provider => path,
-            Some(_) => return Inward::Foreign,
-            None if href.starts_with('/') => href,
-            None => return Inward::Other,
+        let path = match self.at_provider(href) {
+            Ok(path) => path,
+            Err(other) => return other,
         };
-        // browsers read a backslash as a slash, and take tabs out
-        if path.starts_with("//") || path.starts_with("/\\") || path.contains(char::is_control) {
-            return Inward::Foreign;
-        }
         Inward::Mapped(match &self.naming {
             Some(naming) => naming.inward(path, &[&self.long, found]),
             None => path.to_owned(),
         })
+    }
+
+    /// The path at the provider that a URL or path of the provider's names.
+    ///
+    /// # Errors
+    /// It names none.
+    pub fn at_provider<'u>(&self, href: &'u str) -> Result<&'u str, Inward> {
+        let path = match split(href) {
+            // `rclone serve webdav` doubles the first slash
+            Some(("", ..)) => &href[1..],
+            Some((scheme, authority, path)) if origin(scheme, authority) == self.provider => path,
+            Some(_) => return Err(Inward::Foreign),
+            None if href.starts_with('/') => href,
+            None => return Err(Inward::Other),
+        };
+        // browsers read a backslash as a slash, and take tabs out
+        if path.starts_with("//") || path.starts_with("/\\") || path.contains(char::is_control) {
+            return Err(Inward::Foreign);
+        }
+        Ok(path)
     }
 }
 

@@ -8,15 +8,17 @@ use bytes::{BufMut, BytesMut};
 use quick_xml::escape::escape;
 use quick_xml::events::{BytesDecl, Event};
 
+use super::finder::Finder;
 use super::links::{Inward, Links};
-use super::long::{Finder, Known, LongNames};
+use super::long::Known;
 use super::markup::{Malformed, Markup, resolve};
 use super::names::{Namespace, Open};
 use crate::body::{Fault, Rewrite};
 use crate::error::UPSTREAM_INVALID;
+use crate::seal::name::is_name_file;
 
 /// Longest URL or number that is held for rewriting.
-const HELD: usize = 16 * 1024;
+pub(super) const HELD: usize = 16 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -66,6 +68,8 @@ struct State {
     lengths: Lengths,
     /// Where names are sealed.
     finder: Option<Finder>,
+    /// A response of which the URL has not come yet: it may be one that is left out.
+    pending: Option<String>,
     open: Open<Kind>,
     held: Option<Held>,
     /// The depth of the element that is being left out.
@@ -77,13 +81,14 @@ struct State {
 
 impl Listing {
     /// `lengths` gives the plaintext's length for a sealed one.
-    pub fn new(links: Arc<Links>, lengths: Lengths, names: Option<Arc<LongNames>>) -> Self {
+    pub fn new(links: Arc<Links>, lengths: Lengths, finder: Option<Finder>) -> Self {
         Self {
             markup: Markup::default(),
             state: State {
                 links,
                 lengths,
-                finder: names.map(Finder::new),
+                finder,
+                pending: None,
                 open: Open::new(),
                 held: None,
                 dropped: None,
@@ -100,7 +105,7 @@ impl Rewrite for Listing {
         let state = &mut self.state;
         let idle = state.held.is_none();
         match &mut state.finder {
-            Some(finder) => finder.reads(piece, idle, state.links.long()),
+            Some(finder) => finder.reads(piece, idle, &state.links),
             None => false,
         }
     }
@@ -177,7 +182,12 @@ impl State {
         let depth = self.open.depth();
         match kind {
             Kind::Dropped if self.dropped.is_none() => self.dropped = Some(depth),
-            Kind::Response => self.collection = false,
+            Kind::Response => {
+                self.collection = false;
+                if self.finder.is_some() && self.dropped.is_none() {
+                    self.pending.get_or_insert_default();
+                }
+            }
             _ => {}
         }
         self.pass(raw, out)?;
@@ -212,9 +222,15 @@ impl State {
             } else {
                 self.rewritten(&held)?
             };
-            out.put_slice(written.as_deref().unwrap_or(&held.raw).as_bytes());
+            self.pass(written.as_deref().unwrap_or(&held.raw), out)?;
+            if held.kind == Kind::Href && self.open.parent() == Some(Kind::Response) {
+                self.decide(&held.text, depth, out);
+            }
         }
         self.pass(raw, out)?;
+        if self.open.innermost() == Some(Kind::Response) {
+            self.flush(out);
+        }
         self.dropped.take_if(|at| *at == depth);
         self.close()
     }
@@ -235,6 +251,23 @@ impl State {
         self.pass(raw, out)
     }
 
+    /// Files that keep names are the gateway's own: a response about one is left out.
+    fn decide(&mut self, href: &str, depth: usize, out: &mut BytesMut) {
+        let last = href.trim().trim_end_matches('/').rsplit('/').next();
+        let own = self.pending.is_some() && last.is_some_and(is_name_file);
+        if own {
+            self.pending = None;
+            self.dropped = Some(depth - 1);
+        }
+        self.flush(out);
+    }
+
+    fn flush(&mut self, out: &mut BytesMut) {
+        if let Some(pending) = self.pending.take() {
+            out.put_slice(pending.as_bytes());
+        }
+    }
+
     /// Passes bytes on, or to what is held, or not at all.
     fn pass(&mut self, raw: &str, out: &mut BytesMut) -> Result<(), Malformed> {
         if self.dropped.is_some() {
@@ -248,10 +281,19 @@ impl State {
                 held.raw.push_str(raw);
                 Ok(())
             }
-            None => {
-                out.put_slice(raw.as_bytes());
-                Ok(())
-            }
+            None => match &mut self.pending {
+                Some(pending) if pending.len() + raw.len() > HELD => {
+                    Err(Malformed("a response's URL comes too late"))
+                }
+                Some(pending) => {
+                    pending.push_str(raw);
+                    Ok(())
+                }
+                None => {
+                    out.put_slice(raw.as_bytes());
+                    Ok(())
+                }
+            },
         }
     }
 

@@ -1,17 +1,28 @@
-//! Names too long to be sealed in place. The provider has a digest; the state keeps the name, by the digest, sealed. One
-//! name has one digest wherever it stands, so that the provider moves and copies without the gateway.
+//! Names too long to be sealed in place. The provider has a digest instead, the same wherever the name stands, so that it
+//! moves and copies without the gateway. The name is kept twice: in the state, and sealed in a small file beside the entry, which
+//! moves with the directory and serves when the state was lost or another gateway wrote.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::naming::Naming;
-use crate::body::Fault;
-use crate::error::Refusal;
-use crate::seal::name::{DIGEST_TEXT, as_digest};
-use crate::state::{Component, RowKey, StateError, Table, Vault};
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
 
-/// Bytes of names that a listing keeps while it passes.
-const BUDGET: usize = 64 * 1024;
+use super::digest::Verified;
+use super::naming::Naming;
+use super::table::Verb;
+use super::upstream::{Ask, DESTINATION, Way, text};
+use super::{Call, WebDav};
+use crate::adapter::opening::Opener;
+use crate::adapter::range;
+use crate::body::{Cleared, Plain, Sealed};
+use crate::error::{
+    OBJECT_SUBSTITUTED, OBJECT_UNSEALED, PROVIDER_ERROR, Refusal, UPSTREAM_INVALID,
+};
+use crate::seal::layout::HEADER;
+use crate::seal::name::{self, LONGEST_KEPT};
+use crate::state::{Component, RowKey, StateError, Table, Vault};
 
 /// Names by their digests' text.
 pub(super) type Known = HashMap<String, String>;
@@ -20,11 +31,18 @@ pub(super) type Known = HashMap<String, String>;
 pub(super) struct LongNames {
     naming: Arc<Naming>,
     vault: Arc<Vault>,
+    way: Way,
+    opener: Opener,
 }
 
 impl LongNames {
-    pub fn new(naming: Arc<Naming>, vault: Arc<Vault>) -> Self {
-        Self { naming, vault }
+    pub fn new(naming: Arc<Naming>, vault: Arc<Vault>, way: Way, opener: Opener) -> Self {
+        Self {
+            naming,
+            vault,
+            way,
+            opener,
+        }
     }
 
     fn key(&self, digest: &str) -> RowKey {
@@ -50,8 +68,11 @@ impl LongNames {
         Ok(())
     }
 
-    /// The names that are kept, each one checked against its digest.
-    async fn find(&self, digests: Vec<String>) -> Result<Known, StateError> {
+    /// The names that the state keeps, each one checked against its digest.
+    pub async fn find(&self, digests: Vec<String>) -> Result<Known, StateError> {
+        if digests.is_empty() {
+            return Ok(Known::new());
+        }
         let keys = digests.iter().map(|digest| self.key(digest)).collect();
         let found = self.vault.get_many(Table::Name, keys).await?;
         let mut known = Known::with_capacity(digests.len());
@@ -65,75 +86,128 @@ impl LongNames {
         }
         Ok(known)
     }
-}
 
-/// Finds the digests in a document that passes, and their names.
-pub(super) struct Finder {
-    names: Arc<LongNames>,
-    /// The word that the last piece ended in, as far as it can be a digest.
-    word: Vec<u8>,
-    wanted: BTreeSet<String>,
-    /// What was looked up already and has no name.
-    unknown: BTreeSet<String>,
-    pub known: Known,
-    size: usize,
-}
-
-impl Finder {
-    pub fn new(names: Arc<LongNames>) -> Self {
-        Self {
-            names,
-            word: Vec::with_capacity(DIGEST_TEXT + 1),
-            wanted: BTreeSet::new(),
-            unknown: BTreeSet::new(),
-            known: Known::new(),
-            size: 0,
-        }
-    }
-
-    /// Reads a piece. `true`: there are digests to look up. `idle`: nothing that came before waits for a name.
-    pub fn reads(&mut self, piece: &[u8], idle: bool, given: &Known) -> bool {
-        if idle && self.size > BUDGET {
-            self.known.clear();
-            self.unknown.clear();
-            self.size = 0;
-        }
-        for byte in piece {
-            if byte.is_ascii_alphanumeric() {
-                if self.word.len() <= DIGEST_TEXT {
-                    self.word.push(*byte);
-                }
-                continue;
-            }
-            if self.word.len() == DIGEST_TEXT
-                && let Some(digest) = std::str::from_utf8(&self.word).ok().and_then(as_digest)
-                && !given.contains_key(&digest)
-                && !self.known.contains_key(&digest)
-                && !self.unknown.contains(&digest)
-            {
-                self.wanted.insert(digest);
-            }
-            self.word.clear();
-        }
-        !self.wanted.is_empty()
-    }
-
+    /// The name that the file beside an entry keeps; `ask`: who asks for it. `None`: there is no such file.
+    ///
     /// # Errors
-    /// The state can't be read. Without it a listing would show digests in place of names, and a client that
-    /// synchronizes would take the files for gone.
-    pub async fn look_up(&mut self) -> Result<(), Fault> {
-        let wanted: Vec<String> = std::mem::take(&mut self.wanted).into_iter().collect();
-        let found = self.names.find(wanted.clone()).await.map_err(|error| {
-            let refusal = Refusal::from(error);
-            Fault::new(refusal.code, "the names of long entries can't be read")
-        })?;
-        self.size += wanted.len() * DIGEST_TEXT;
-        self.size += found.values().map(String::len).sum::<usize>();
-        let without = wanted
-            .into_iter()
-            .filter(|digest| !found.contains_key(digest));
-        self.unknown.extend(without);
-        self.known.extend(found);
+    /// The provider does not give it, or it is not this digest's.
+    pub async fn read(
+        &self,
+        ask: Ask,
+        above: &str,
+        digest: &str,
+    ) -> Result<Option<String>, Refusal> {
+        let Some(file) = name::name_file(digest) else {
+            return Ok(None);
+        };
+        let ask = ask.at(format!("{above}{file}"));
+        let response = self.way.send(ask, Cleared::empty()).await?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN => return Ok(None),
+            _ => return Err(Refusal::new(&PROVIDER_ERROR)),
+        }
+        let (head, body) = response.into_parts();
+        let sealed = range::total(&head.headers).ok_or_else(|| Refusal::new(&UPSTREAM_INVALID))?;
+        let (front, body) = body
+            .peek(HEADER)
+            .await
+            .map_err(|fault| Refusal::new(fault.code).message(fault.detail))?;
+        let file = self.opener.file(&front, sealed)?;
+        let file = file.ok_or_else(|| Refusal::new(&OBJECT_UNSEALED))?;
+        let substituted = || Refusal::new(&OBJECT_SUBSTITUTED);
+        if file.length > LONGEST_KEPT as u64 {
+            return Err(substituted());
+        }
+        let nothing_more =
+            |_: Range<u64>| async { Err::<Sealed, _>(Refusal::new(&UPSTREAM_INVALID)) };
+        let opened = self.opener.whole(&file, body, nothing_more).await?;
+        let opened = opened
+            .collect()
+            .await
+            .map_err(|fault| Refusal::new(fault.code).message(fault.detail))?;
+        let name = String::from_utf8(opened.to_bytes().to_vec()).map_err(|_| substituted())?;
+        if !self.naming.stands_for(digest, &name) {
+            return Err(substituted());
+        }
+        Ok(Some(name))
+    }
+}
+
+impl WebDav {
+    /// Sees to the long names of a request that went well: before the client is told, they are kept.
+    ///
+    /// # Errors
+    /// The state can't be written.
+    pub(super) async fn note_names(&self, call: &Call<'_>, verb: Verb) -> Result<(), Refusal> {
+        let Some(names) = &self.long else {
+            return Ok(());
+        };
+        let known = call.links.long();
+        if known.is_empty() {
+            return Ok(());
+        }
+        if verb.names() {
+            names.keep(known).await?;
+        }
+        let target = match verb {
+            Verb::Put | Verb::Mkcol | Verb::Lock => Some(call.path.to_owned()),
+            Verb::Copy | Verb::Move => {
+                let url = text(&call.head.headers, DESTINATION).unwrap_or_default();
+                Some(call.links.path(call.links.own_path(url)?)?)
+            }
+            _ => None,
+        };
+        if let Some(file) = target.as_deref().and_then(beside)
+            && let Some(name) = known.get(file.digest)
+        {
+            let bytes = name.as_bytes().to_vec();
+            let length = Some(bytes.len() as u64);
+            let sealed = self.sealed(call, Plain::whole(bytes), length, Verified::default())?;
+            let ask = Ask::own(Method::PUT, call)
+                .at(file.path.clone())
+                .header(http::header::CONTENT_TYPE, "application/octet-stream");
+            self.tend(ask, sealed).await;
+        }
+        let left = matches!(verb, Verb::Delete | Verb::Move)
+            .then(|| beside(call.path))
+            .flatten();
+        if let Some(file) = left.filter(|file| known.contains_key(file.digest)) {
+            let ask = Ask::own(Method::DELETE, call).at(file.path);
+            self.tend(ask, Cleared::empty()).await;
+        }
         Ok(())
     }
+
+    /// The state has the name: that the file beside can't be written or removed fails no request.
+    async fn tend(&self, ask: Ask, body: Cleared<crate::body::Outbound>) {
+        let failed = match self.send(ask, body).await {
+            Ok(response) if response.status().is_success() => return,
+            Ok(response) if response.status() == StatusCode::NOT_FOUND => return,
+            Ok(response) => response.status().to_string(),
+            Err(refusal) => refusal.to_string(),
+        };
+        tracing::warn!(
+            service = %self.settings.name,
+            failed,
+            "the file that keeps a long name can't be written or removed; the state alone has the name"
+        );
+    }
+}
+
+/// The file that keeps an entry's name.
+struct Beside<'p> {
+    path: String,
+    digest: &'p str,
+}
+
+/// `path`: the entry's, at the provider. `None`: its name is not a digest.
+fn beside(path: &str) -> Option<Beside<'_>> {
+    let trimmed = path.trim_end_matches('/');
+    let (above, digest) = trimmed.rsplit_once('/')?;
+    let file = name::name_file(digest)?;
+    Some(Beside {
+        path: format!("{above}/{file}"),
+        digest,
+    })
 }

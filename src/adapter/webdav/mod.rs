@@ -8,6 +8,7 @@ mod condition;
 mod digest;
 mod document;
 mod error;
+mod finder;
 mod links;
 mod listing;
 mod lock;
@@ -16,8 +17,10 @@ mod markup;
 mod names;
 mod naming;
 mod pattern;
+mod pins;
 mod precondition;
 mod read;
+mod recalculate;
 pub mod settings;
 pub mod table;
 mod uploads;
@@ -38,10 +41,11 @@ use self::listing::Lengths;
 use self::long::LongNames;
 use self::naming::Naming;
 use self::pattern::Pattern;
+use self::pins::Pins;
 use self::settings::Settings;
 use self::table::{Row, Verb};
 use self::uploads::Upload;
-use self::upstream::DESTINATION;
+use self::upstream::{DESTINATION, Way};
 use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Plain, Released, Upstream};
@@ -50,7 +54,7 @@ use crate::policy::{Policy, RelayPermit, Verdict};
 use crate::seal::layout;
 use crate::seal::name::NameKey;
 use crate::seal::{Context, EntropyError, EpochKeys, Epochs, LookupError, SaltSource};
-use crate::state::Vault;
+use crate::state::{Spool, Vault};
 
 /// One WebDAV service.
 pub struct WebDav {
@@ -59,12 +63,20 @@ pub struct WebDav {
     epochs: Arc<dyn Epochs>,
     opener: Opener,
     context: Arc<Context>,
-    upstream: Arc<dyn Upstream>,
+    way: Way,
+    pins: Pins,
     salts: SaltSource,
     naming: Option<Arc<Naming>>,
     long: Option<Arc<LongNames>>,
     uploads: Pattern,
     vault: Arc<Vault>,
+    spool: Spool,
+}
+
+/// Where a service keeps what outlives a request.
+pub struct Stores {
+    pub vault: Vault,
+    pub spool: Spool,
 }
 
 /// One request, as the handlers see it.
@@ -93,31 +105,38 @@ impl WebDav {
         settings: Settings,
         policy: Policy,
         names: NameKey,
-        vault: Vault,
+        stores: Stores,
         epochs: Arc<dyn Epochs>,
         upstream: Arc<dyn Upstream>,
         salts: SaltSource,
     ) -> Self {
+        let Stores { vault, spool } = stores;
         let vault = Arc::new(vault);
         let below = settings.names_below.as_deref();
         let naming = below.map(|below| Arc::new(Naming::new(names, below)));
         let context = Arc::new(settings.context.clone());
+        let opener = Opener {
+            lookup: epochs.clone(),
+            context: context.clone(),
+        };
+        let way = Way::new(upstream, settings.upstream.authority.clone());
+        let long = naming.clone().map(|naming| {
+            let (vault, way, opener) = (vault.clone(), way.clone(), opener.clone());
+            Arc::new(LongNames::new(naming, vault, way, opener))
+        });
         Self {
-            long: naming
-                .clone()
-                .map(|naming| Arc::new(LongNames::new(naming, vault.clone()))),
+            long,
             naming,
             uploads: Pattern::new(&settings.uploads_below),
             vault,
+            spool,
             policy,
-            opener: Opener {
-                lookup: epochs.clone(),
-                context: context.clone(),
-            },
+            opener,
             epochs,
             context,
             settings,
-            upstream,
+            way,
+            pins: Pins::new(),
             salts,
         }
     }
@@ -189,10 +208,24 @@ impl WebDav {
         match (verdict, verb) {
             (Verdict::Protect(_), Verb::Get) => self.get(call).await,
             (Verdict::Protect(_), Verb::Head) => self.head(call).await,
+            (Verdict::Protect(_), Verb::Recalculate) => self.recalculate(call, body).await,
             (Verdict::Protect(_), Verb::Put) => self.put(call, body).await,
             (Verdict::Protect(_), _) => Err(Refusal::new(&INTERNAL)),
             (Verdict::Relay(permit), verb) => self.relay(call, verb, &permit, body).await,
             (Verdict::Refuse(why), _) => Err(Refusal::new(&OPERATION_DENIED).message(why)),
+        }
+    }
+
+    /// Forgets what was read of the files that a request changes: before it, because it may be dropped, and behind it.
+    fn forget_pins(&self, call: &Call<'_>, verb: Verb) {
+        if !verb.changes() {
+            return;
+        }
+        self.pins.forget(call.path);
+        let destination = upstream::text(&call.head.headers, DESTINATION);
+        let path = destination.and_then(|url| call.links.own_path(url).ok());
+        if let Some(path) = path.and_then(|path| call.links.path(path).ok()) {
+            self.pins.forget(&path);
         }
     }
 
@@ -207,12 +240,18 @@ impl WebDav {
         match verb {
             Verb::Options => self.options(call, body).await,
             Verb::Propfind => self.describe(call, permit, "propfind", body).await,
-            Verb::Proppatch => self.describe(call, permit, "propertyupdate", body).await,
+            Verb::Proppatch => {
+                self.describe(call, permit, document::PROPERTYUPDATE, body)
+                    .await
+            }
+            Verb::Report => self.report(call, permit, body).await,
             Verb::Lock => self.lock(call, permit, body).await,
             Verb::Delete | Verb::Mkcol | Verb::Copy | Verb::Move | Verb::Unlock => {
                 self.change(call, body).await
             }
-            Verb::Get | Verb::Head | Verb::Put | Verb::Never => Err(Refusal::new(&INTERNAL)),
+            Verb::Get | Verb::Head | Verb::Put | Verb::Recalculate | Verb::Never => {
+                Err(Refusal::new(&INTERNAL))
+            }
         }
     }
 }
@@ -226,8 +265,9 @@ impl Adapter for WebDav {
         }
         links::check_path(head.uri.path())?;
         Ok(Operation {
-            name: row.name,
+            name: row.name.into(),
             class: row.class,
+            switches: false,
             detail: Box::new(row),
         })
     }
@@ -288,12 +328,12 @@ impl Adapter for WebDav {
                 None => layout::plain_len,
             },
         };
-        let answer = self.serve(&call, row.verb, verdict, upload, body).await?;
-        if let Some(long) = &self.long
-            && row.verb.names()
-            && answer.status().is_success()
-        {
-            long.keep(call.links.long()).await?;
+        self.forget_pins(&call, row.verb);
+        let answer = self.serve(&call, row.verb, verdict, upload, body).await;
+        self.forget_pins(&call, row.verb);
+        let answer = answer?;
+        if answer.status().is_success() {
+            self.note_names(&call, row.verb).await?;
         }
         Ok(answer)
     }

@@ -9,6 +9,8 @@ use crate::seal::scan::Language;
 pub enum UnknownLength {
     /// The provider takes a chunked body too.
     Stream,
+    /// The provider wants a length: the sealed body is written to the state's directory first.
+    Spool,
     /// The provider wants a length: refused with 411.
     Refuse,
 }
@@ -51,7 +53,7 @@ impl Settings {
         let below = self.names_below.as_deref()?;
         Some(format!(
             "names below {below} are sealed: a name has at most {LONGEST_KEPT} bytes of UTF-8, one of more than \
-             {LONGEST} is kept in the state alone and listed as a digest without it, equal names are equal at the \
+             {LONGEST} is kept in the state and in a file beside the entry, equal names are equal at the \
              provider, and nothing is written elsewhere"
         ))
     }

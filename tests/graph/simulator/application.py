@@ -68,7 +68,8 @@ class Application:
         found = re.match(r"/(v1\.0|beta)(/.*)?\Z", request.path)
         if not found:
             raise bad("Invalid version", "BadRequest")
-        rest = found[2] or "/"
+        # the SDKs of today write two slashes behind the version
+        rest = re.sub(r"\A//+", "/", found[2] or "/")
         if rest == "/$batch":
             self.tenant.user(request)
             return batch.serve(request, self.inner)

@@ -61,6 +61,8 @@ class Files:
     @staticmethod
     def address(drive, rest):
         """(item at which the path starts, names below it or None, action)."""
+        # neither is ever part of a name, and clients encode both
+        rest = re.sub("%2f", "/", re.sub("%3a", ":", rest, flags=re.I), flags=re.I)
         found = re.match(r"/(?:root|items/[^/:]+|special/[^/:]+)", rest)
         if not found:
             raise bad(f"Resource not found for the segment {rest[:100]!r}", "BadRequest")

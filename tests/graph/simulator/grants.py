@@ -1,4 +1,7 @@
-"""Pre-authenticated URLs. Each is known by its bytes: one that comes back otherwise encoded is refused, as tempauth's signature would."""
+"""Pre-authenticated URLs. Each is known by its bytes: one that comes back otherwise encoded is refused, as tempauth's signature would.
+
+One thing is taken for the same: browsers, and Microsoft's own client for JavaScript, write `'` in a query as `%27` and have no choice in it.
+"""
 
 import base64
 import os
@@ -29,12 +32,12 @@ class Grants:
             token += "%2e%7Ea%2fb~c%2Bd%c3%a9'(e)!*,;:@%25f"
         url = f"{path}{'&' if '?' in path else '?'}{parameter}={token}{tail}"
         lasts = self.switches.download_seconds if seconds is None else seconds
-        self.issued[host, url] = Grant(kind, target, time.monotonic() + lasts)
+        self.issued[host, quotes(url)] = Grant(kind, target, time.monotonic() + lasts)
         return f"https://{host}{url}"
 
     def take(self, request, kind):
         """What the URL was issued for. 401 for one that was not, or was issued with other bytes; an expired one too."""
-        found = self.issued.get((request.host, request.target))
+        found = self.issued.get((request.host, quotes(request.target)))
         if not found or found.kind != kind:
             same = [
                 target
@@ -47,6 +50,10 @@ class Grants:
         if kind != "upload" and time.monotonic() > found.expires:
             raise Refused(401, "unauthenticated", "The tempauth of this URL has expired")
         return found.target
+
+
+def quotes(target):
+    return target.replace("%27", "'")
 
 
 def loosely(target):

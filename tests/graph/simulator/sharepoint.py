@@ -123,9 +123,9 @@ class SharePoint:
             user = self.tenant.user(request)
             return self.entity("SP.User", "currentuser", {"Id": 9, "Title": user["displayName"], "Email": user["mail"]}, verbose)
         if name in ("getfilebyserverrelativeurl", "getfilebyserverrelativepath", "getfilebyid"):
-            return self.file(request, site, self.file_at(site, name, arguments), steps[1:], method, verbose)
-        if name in ("getfolderbyserverrelativeurl", "getfolderbyserverrelativepath"):
-            folder = self.item(site, arguments.get("0", arguments.get("decodedurl", "")))
+            return self.file(request, site, self.found(site, name, arguments), steps[1:], method, verbose)
+        if name in ("getfolderbyserverrelativeurl", "getfolderbyserverrelativepath", "getfolderbyid"):
+            folder = self.found(site, name, arguments)
             if not folder or not folder.folder:
                 raise missing()
             return self.folder(request, site, folder, steps[1:], method, verbose)
@@ -137,13 +137,11 @@ class SharePoint:
             return self.list(request, site, arguments, steps[1:], method, verbose)
         raise refused(f"Cannot find resource for the request {name}.", 404)
 
-    def file_at(self, site, name, arguments):
+    def found(self, site, name, arguments):
         wanted = arguments.get("0", arguments.get("decodedurl", ""))
-        if name == "getfilebyid":
-            item = next((one for one in site["drive"].items.values() if one.guid == wanted.lower() and not one.deleted), None)
-        else:
-            item = self.item(site, wanted)
-        return item
+        if name.endswith("byid"):
+            return next((one for one in site["drive"].items.values() if one.guid == wanted.lower() and not one.deleted), None)
+        return self.item(site, wanted)
 
     @staticmethod
     def item(site, url):
@@ -236,6 +234,11 @@ class SharePoint:
         if name == "folders":
             if len(steps) == 1 and method == "GET":
                 return self.values([self.show_folder(one) for one in drive.children(folder) if one.folder], verbose)
+            if arguments:
+                below = drive.root if folder is drive.root and arguments["0"].lower() == drive.place.library.lower() else drive.child(folder, arguments["0"])
+                if not below or not below.folder:
+                    raise missing()
+                return self.folder(request, site, below, steps[1:], method, verbose)
             if len(steps) > 1 and steps[1][0] in ("add", "addusingpath") and method == "POST":
                 given = steps[1][1]
                 wanted = given.get("0") or given.get("decodedurl") or given.get("url") or ""
