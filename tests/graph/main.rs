@@ -13,4 +13,5 @@ mod gate;
 mod listings;
 mod provider;
 mod refusals;
+mod rest;
 mod sessions;

@@ -410,17 +410,26 @@ impl Provider {
 #[async_trait]
 impl Upstream for Provider {
     async fn send(&self, request: Request<Cleared<Outbound>>) -> Result<Response<Sealed>, Refusal> {
-        let (head, body) = request.into_parts();
-        let body = body
-            .collect()
-            .await
-            .map_err(|fault| Refusal::new(&UPSTREAM_OUTCOME_UNKNOWN).cause(fault))?;
+        let (head, mut body) = request.into_parts();
+        let length = head.headers.get("content-length");
+        let length: Option<usize> = length.map(|value| value.to_str().unwrap().parse().unwrap());
+        let mut whole = Vec::new();
+        // as a server does: what has its length is complete, whatever comes of its sender
+        while length.is_none_or(|length| whole.len() < length) {
+            let Some(frame) = body.frame().await else {
+                break;
+            };
+            let frame =
+                frame.map_err(|fault| Refusal::new(&UPSTREAM_OUTCOME_UNKNOWN).cause(fault))?;
+            whole.extend_from_slice(&frame.into_data().unwrap());
+        }
+        assert_eq!(whole.len(), length.unwrap_or(whole.len()));
         let seen = Seen {
             method: head.method.to_string(),
             host: head.headers["host"].to_str().unwrap().to_owned(),
             target: head.uri.to_string(),
             headers: head.headers,
-            body: body.to_bytes().to_vec(),
+            body: whole,
         };
         let answer = self.answer(&seen);
         self.seen.lock().unwrap().push(seen);

@@ -176,7 +176,12 @@ impl Graph {
                 Some(String::from_utf8(begun).map_err(malformed)?)
             }
             Verb::CreateSession | Verb::Relay => None,
-            Verb::PutContent | Verb::Session | Verb::Commit | Verb::Batch => return alone(),
+            Verb::PutContent
+            | Verb::Session
+            | Verb::Commit
+            | Verb::Batch
+            | Verb::RestPut
+            | Verb::RestItems => return alone(),
             Verb::Never => return Err(Refusal::new(&INTERNAL)),
         };
         Ok((head, detail, changed))
@@ -246,10 +251,7 @@ impl Graph {
         if asked.detail.row.verb == Verb::CreateSession && (200..300).contains(&one.status) {
             self.adopt(&inner, text.as_bytes()).await?;
         }
-        let kind = match asked.detail.row.verb {
-            Verb::Versions => Kind::Versions,
-            _ => Kind::Items,
-        };
+        let kind = Kind::of(asked.detail.row.verb);
         let shown = self.shown(&inner, kind, text.as_bytes()).await?;
         String::from_utf8(shown).map(Some).map_err(|_| wrong())
     }

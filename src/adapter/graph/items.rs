@@ -17,13 +17,20 @@ use crate::seal::layout;
 /// Files are looked up together, so many at most.
 const TOGETHER: usize = 256;
 
+impl Kind {
+    pub fn of(verb: Verb) -> Self {
+        match verb {
+            Verb::Versions => Self::Versions,
+            Verb::RestPut | Verb::RestItems => Self::Rest,
+            _ => Self::Items,
+        }
+    }
+}
+
 impl Graph {
     /// The document as the client is to see it.
     pub(super) fn items(&self, call: &Call<'_>, body: Sealed) -> Released {
-        let kind = match call.row.verb {
-            Verb::Versions => Kind::Versions,
-            _ => Kind::Items,
-        };
+        let kind = Kind::of(call.row.verb);
         Released::rewritten(body, self.rewriter(call, kind))
     }
 
@@ -64,7 +71,7 @@ impl Graph {
         document: &[u8],
         known: Known,
     ) -> Result<Vec<u8>, Refusal> {
-        let mut scanner = Scanner::new(Kind::Items);
+        let mut scanner = Scanner::new(Kind::of(call.row.verb));
         let broken = |_: Malformed| {
             Refusal::new(&UPSTREAM_INVALID).message("The provider's answer is no JSON document.")
         };
@@ -121,7 +128,13 @@ fn settle(scanner: &mut Scanner, found: Found, known: Option<Known>) {
     if let Some((span, size)) = found.size {
         let length = known.map(|known| known.length);
         let length = length.or_else(|| layout::plain_len(size)).unwrap_or(size);
-        scanner.edit(span, length.to_string());
+        scanner.edit(
+            span,
+            match found.quoted {
+                true => format!("\"{length}\""),
+                false => length.to_string(),
+            },
+        );
     }
     if let Some(span) = found.hashes {
         let hash = known.and_then(|known| known.hash);

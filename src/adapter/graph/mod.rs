@@ -118,13 +118,23 @@ fn detail(settings: &Settings, head: &request::Parts) -> Result<Detail, Refusal>
     let host =
         settings::host(&settings.hosts, authority).ok_or_else(|| Refusal::new(&HOST_UNKNOWN))?;
     let path = head.uri.path();
-    route::check(path)?;
-    let route = match settings.hosts[host].role {
-        Role::Graph => route::graph(path),
-        Role::SharePoint => Some(route::sharepoint(path)),
-        Role::Outlook => Some(route::outlook(path)),
+    let role = settings.hosts[host].role;
+    let decoded;
+    let route: Option<Route<'_>> = if role == Role::SharePoint && route::is_rest(path) {
+        let bytes = percent_encoding::percent_decode_str(path);
+        decoded = bytes
+            .decode_utf8()
+            .map_err(|_| Refusal::new(&PROTOCOL).message("The path is not UTF-8."))?;
+        Some(route::rest(&decoded)?)
+    } else {
+        route::check(path)?;
+        match role {
+            Role::Graph => route::graph(path),
+            Role::SharePoint => Some(route::sharepoint(path)),
+            Role::Outlook => Some(route::outlook(path)),
+        }
     };
-    let route: Route<'_> = route.ok_or_else(|| {
+    let route = route.ok_or_else(|| {
         Refusal::new(&OPERATION_DENIED).message("This version of the interface is not known here.")
     })?;
     let row = table::classify(&head.method, &route, &head.headers)?;
@@ -205,8 +215,8 @@ impl Graph {
                 none(body).await?;
                 self.content(call).await
             }
-            Verb::PutContent => self.put_content(call, body).await,
-            Verb::Items | Verb::Versions | Verb::Bare => {
+            Verb::PutContent | Verb::RestPut => self.put_content(call, body).await,
+            Verb::Items | Verb::Versions | Verb::Bare | Verb::RestItems => {
                 none(body).await?;
                 let response = self.ask(Ask::from_client(call)).await?;
                 self.answer(call, response)

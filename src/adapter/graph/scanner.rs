@@ -28,6 +28,8 @@ pub(super) struct Found {
     pub etag: Option<String>,
     pub drive: Option<String>,
     pub download: Option<String>,
+    /// The size is written as text.
+    pub quoted: bool,
 }
 
 impl Found {
@@ -45,12 +47,15 @@ pub(super) enum Kind {
     Items,
     /// Versions of a file.
     Versions,
+    /// Files of SharePoint's own interface, which have a `Length`, as text.
+    Rest,
 }
 
 /// The keys that matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
     Size,
+    Length,
     File,
     Folder,
     Hashes,
@@ -68,6 +73,7 @@ impl Key {
     fn of(text: &[u8]) -> Self {
         match text {
             b"size" => Self::Size,
+            b"Length" => Self::Length,
             b"file" => Self::File,
             b"folder" | b"package" | b"bundle" => Self::Folder,
             b"hashes" => Self::Hashes,
@@ -86,7 +92,7 @@ impl Key {
     fn named(self) -> bool {
         matches!(
             self,
-            Self::Id | Self::CTag | Self::ETag | Self::Drive | Self::Download
+            Self::Length | Self::Id | Self::CTag | Self::ETag | Self::Drive | Self::Download
         )
     }
 }
@@ -372,7 +378,7 @@ impl Scanner {
             return;
         }
         let key = frame.key;
-        if !frame.object || !key.named() {
+        if !frame.object || !key.named() || (key == Key::Length && self.kind != Kind::Rest) {
             return;
         }
         let text = std::str::from_utf8(self.bytes(&span)).ok().map(unescaped);
@@ -380,6 +386,11 @@ impl Scanner {
             return;
         };
         match key {
+            Key::Length => {
+                let number = text.and_then(|text| text.parse().ok());
+                frame.found.quoted = true;
+                frame.found.size = number.map(|number| (span.start - 1..span.end + 1, number));
+            }
             Key::Id => frame.found.id = text,
             Key::CTag => frame.found.ctag = text,
             Key::ETag => frame.found.etag = text,
@@ -392,7 +403,11 @@ impl Scanner {
         let Some(frame) = self.frames.last() else {
             return;
         };
-        if !frame.object || frame.key != Key::Size {
+        let wanted = match self.kind {
+            Kind::Rest => Key::Length,
+            _ => Key::Size,
+        };
+        if !frame.object || frame.key != wanted {
             return;
         }
         let number = std::str::from_utf8(self.bytes(&span)).ok();
@@ -429,7 +444,8 @@ impl Scanner {
             }
         }
         let version = self.kind == Kind::Versions && frame.under == Key::Value;
-        let file = frame.object && !frame.folder && (frame.file || version);
+        let rest = self.kind == Kind::Rest;
+        let file = frame.object && !frame.folder && (frame.file || version || rest);
         if file && (frame.found.size.is_some() || frame.found.hashes.is_some()) {
             self.found.push(frame.found);
         }
@@ -497,6 +513,15 @@ mod tests {
         let list = r#"{"value":[{"id":"1.0","size":528,"lastModifiedBy":{"user":{"size":1}}}]}"#;
         let (text, _) = marked(list, 5, Kind::Versions);
         assert_eq!(text, list.replace("528", "S"));
+    }
+
+    #[test]
+    fn lengths_of_sharepoints_own_interface_are_text() {
+        let list = r#"{"d":{"results":[{"Length":"528","Name":"a","size":528},{"Length":529}]}}"#;
+        let (text, found) = marked(list, 3, Kind::Rest);
+        assert_eq!(text, list.replace("\"528\"", "S").replace("529", "S"));
+        assert!(found[0].quoted && !found[1].quoted);
+        assert_eq!(marked(list, 3, Kind::Items).0, list);
     }
 
     #[test]

@@ -28,6 +28,10 @@ pub(super) enum Verb {
     /// A list of nothing.
     Empty,
     Batch,
+    /// A file of SharePoint's own interface.
+    RestPut,
+    /// An answer of it that may tell lengths.
+    RestItems,
     /// Passes as the policy says.
     Relay,
     /// Known, never served.
@@ -73,6 +77,8 @@ Download the file and open it with Office on this computer, or use Double Key En
 const ONENOTE: &str = "The provider takes notebooks apart and writes them itself, so they can't be sealed. Keep notes as files.";
 const SEARCHES: &str = "The provider can't find what is sealed, and would read what is looked for. Files are found by name \
 with the drive's own search.";
+const CHUNKS: &str = "Chunked uploads of this interface tell no length beforehand, and nobody can be asked what of them arrived. \
+Send the file at once, or in an upload session of the drive API.";
 const INSIDE: &str = "This interface carries contents in a form that the gateway does not know, so nothing of it passes.";
 
 const fn row(
@@ -222,6 +228,31 @@ pub const ROWS: &[Row] = &[
     at(Api::Page, deny("OfficeWeb", ":o:/**", ONENOTE)),
     at(Api::Page, deny("Coauthoring", "_vti_bin/**", OFFICE_WEB)),
     at(Api::Page, deny("Coauthoring", "{}/{}/_vti_bin/**", OFFICE_WEB)),
+    at(Api::Rest, pass("RestGetFile", "GET HEAD", "<item>/$value", Verb::Content, SEALED)),
+    at(Api::Rest, pass("RestGetFile", "GET HEAD", "listitem/attachmentfiles()/$value", Verb::Content, SEALED)),
+    at(Api::Rest, pass("RestPutFile", "PUT", "<item>/$value", Verb::RestPut, SEALED)),
+    at(Api::Rest, pass("RestPutFile", "PUT", "listitem/attachmentfiles()/$value", Verb::RestPut, SEALED)),
+    at(Api::Rest, pass("RestPutFile", "POST", "<drive>/files/add()", Verb::RestPut, SEALED)),
+    at(Api::Rest, pass("RestPutFile", "POST", "<drive>/files/addusingpath()", Verb::RestPut, SEALED)),
+    at(Api::Rest, pass("RestPutFile", "POST", "listitem/attachmentfiles/add()", Verb::RestPut, SEALED)),
+    at(Api::Rest, deny("RestChunks", "<item>/startupload()", CHUNKS)),
+    at(Api::Rest, deny("RestChunks", "<item>/continueupload()", CHUNKS)),
+    at(Api::Rest, deny("RestChunks", "<item>/finishupload()", CHUNKS)),
+    at(Api::Rest, pass("RestGetItem", "GET", "<item>", Verb::RestItems, NAMES)),
+    at(Api::Rest, pass("RestGetItem", "GET", "<drive>", Verb::RestItems, NAMES)),
+    at(Api::Rest, pass("RestListItems", "GET", "<drive>/files", Verb::RestItems, NAMES)),
+    at(Api::Rest, pass("RestListItems", "GET", "<drive>/folders", Verb::RestItems, NAMES)),
+    at(Api::Rest, pass("RestListItems", "GET", "listitem/attachmentfiles", Verb::RestItems, NAMES)),
+    at(Api::Rest, pass("RestGetSite", "GET", "web", Verb::RestItems, READS)),
+    at(Api::Rest, pass("RestAddFolder", "POST", "web/folders/add()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestAddFolder", "POST", "web/folders/addusingpath()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestMove", "POST", "<item>/moveto()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestCopy", "POST", "<item>/copyto()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestDelete", "DELETE", "<item>", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestDelete", "DELETE", "<drive>", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestDelete", "POST", "<item>/recycle()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestDelete", "POST", "<drive>/recycle()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestDelete", "DELETE", "listitem/attachmentfiles()", Verb::RestItems, NO_CONTENT)),
     at(Api::Rest, pass("RequestDigest", "POST", "contextinfo", Verb::Bare, NO_CONTENT)),
     at(Api::Rest, deny("RestBatch", "$batch", INSIDE)),
 ];
@@ -268,7 +299,8 @@ pub(super) fn classify(
     route: &Route<'_>,
     headers: &HeaderMap,
 ) -> Result<&'static Row, Refusal> {
-    let row = find(method, route).ok_or_else(|| {
+    let method = meant(method, route.api, headers)?;
+    let row = find(&method, route).ok_or_else(|| {
         let mut refusal = Refusal::new(&OPERATION_UNKNOWN);
         // clients try again when they are answered 501
         refusal.status = Some(403);
@@ -276,10 +308,24 @@ pub(super) fn classify(
     })?;
     match REFUSED_FIELDS
         .iter()
+        .filter(|(name, _)| route.api != Api::Rest || *name != "x-http-method")
         .find(|(name, _)| headers.contains_key(*name))
     {
         Some((_, why)) => Err(Refusal::new(&PROTOCOL).message(*why)),
         None => Ok(row),
+    }
+}
+
+/// SharePoint's own interface lets a POST stand for other methods.
+fn meant(method: &Method, api: Api, headers: &HeaderMap) -> Result<Method, Refusal> {
+    let mut given = headers.get_all("x-http-method").iter();
+    let (Some(other), Api::Rest) = (given.next(), api) else {
+        return Ok(method.clone());
+    };
+    let meant = Method::from_bytes(&other.as_bytes().to_ascii_uppercase());
+    match meant {
+        Ok(meant) if *method == Method::POST && given.next().is_none() => Ok(meant),
+        _ => Err(Refusal::new(&PROTOCOL).message("The method can't be read in one way only.")),
     }
 }
 

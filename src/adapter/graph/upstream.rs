@@ -5,17 +5,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION, RANGE,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION, RANGE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 use super::settings::{self, Host};
+use super::table::Verb;
 use super::{Call, Graph};
 use crate::body::{Cleared, Outbound, Released, Sealed, Upstream};
 use crate::error::{INTERNAL, PROVIDER_ERROR, Refusal, UPSTREAM_INVALID};
 
 /// Fields of the client's head that go to the provider as they are.
-const SENT: [&str; 16] = [
+const SENT: [&str; 17] = [
     "accept",
     "accept-language",
     "client-request-id",
@@ -29,6 +30,7 @@ const SENT: [&str; 16] = [
     "return-client-request-id",
     "sdkversion",
     "x-clientservice-clienttag",
+    "x-http-method",
     "x-ms-cpim-trans",
     "x-requestdigest",
     "x-requested-with",
@@ -92,6 +94,11 @@ impl Ask {
     pub fn from_client(call: &Call<'_>) -> Self {
         let mut ask = Self::own(call.head.method.clone(), call);
         ask.copy(call, &SENT);
+        // SharePoint's own interface answers XML, in which lengths would not be seen, to who does not ask for JSON
+        let accept = text(&ask.headers, ACCEPT).unwrap_or_default();
+        if matches!(call.row.verb, Verb::RestPut | Verb::RestItems) && !accept.contains("json") {
+            ask = ask.header(ACCEPT, "application/json;odata=nometadata");
+        }
         ask
     }
 
