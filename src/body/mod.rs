@@ -9,6 +9,7 @@
 mod assembled;
 mod checksummed;
 mod cleared;
+mod inflate;
 mod lasting;
 mod open;
 mod released;
@@ -29,6 +30,7 @@ use crate::error::{Code, Refusal};
 
 pub use assembled::{Piece, Pieces};
 pub use cleared::{Cleared, Outbound, Plain};
+pub use inflate::{Coding, Inflated};
 pub use lasting::{Work, within};
 pub use open::OpenBody;
 pub use released::{Released, Sealed};
