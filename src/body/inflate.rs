@@ -276,7 +276,9 @@ mod tests {
     #[tokio::test]
     async fn what_was_compressed_comes_out_however_it_is_cut() {
         let text = "Le dossier est complet. ".repeat(9000);
-        let noise: Vec<u8> = (0..100_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
+        let noise: Vec<u8> = (0..100_000u32)
+            .map(|i| (i.wrapping_mul(i) >> 7) as u8)
+            .collect();
         for coding in [Coding::Gzip, Coding::Deflate] {
             for content in [b"", text.as_bytes(), &noise] {
                 let body = compressed(coding, content);
