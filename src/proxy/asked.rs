@@ -82,4 +82,37 @@ impl Asked {
             outcome,
         );
     }
+
+    /// The line of a WebSocket, at its end. `up`: to the provider; `down`: to the client.
+    pub fn log_conversation(&self, up: Passed, down: Passed, outcome: &'static str) {
+        tracing::info!(
+            id = %self.id,
+            service = self.service.as_deref(),
+            operation = self.operation.as_ref(),
+            principal = self.principal.as_deref(),
+            method = %self.method,
+            status = 101,
+            code = self.code,
+            bytes = down.bytes,
+            messages = down.messages,
+            bytes_up = up.bytes,
+            messages_up = up.messages,
+            ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            outcome,
+        );
+    }
+}
+
+/// What went through a WebSocket in one direction, as the client has it.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Passed {
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+impl Passed {
+    pub fn add(&mut self, bytes: usize) {
+        self.messages += 1;
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
 }

@@ -180,6 +180,26 @@ fn tokens_in_header_fields_open_too() {
 }
 
 #[test]
+fn a_files_name_is_written_as_its_characters_need() {
+    let gate = Gate::new(RULES);
+    let t = token(&gate, "relevé 1.pdf");
+    for field in [
+        format!("inline; filename={t}"),
+        format!("inline; filename*=utf-8''{t}"),
+    ] {
+        let headers = vec![
+            ("content-type", "text/plain".to_owned()),
+            ("content-disposition", field),
+        ];
+        gate.provider.can_with("/read", 200, headers, "x");
+        assert_eq!(
+            gate.get("/read").header("content-disposition"),
+            "inline; filename*=UTF-8''relev%C3%A9%201.pdf"
+        );
+    }
+}
+
+#[test]
 fn a_browser_gets_a_page() {
     let gate = Gate::new(RULES);
     let answer = gate.send("GET", "/nowhere", &[("accept", "text/html,*/*")], b"");

@@ -261,7 +261,7 @@ fn a_name_that_is_opened_adds_no_parameter() {
     gate.provider.can_with("/read", 200, headers, "x");
     assert_eq!(
         gate.get("/read").header("content-disposition"),
-        r#"attachment; filename="a\"; filename=\"b""#
+        "attachment; filename*=UTF-8''a%22%3B%20filename%3D%22b"
     );
 }
 
@@ -283,7 +283,6 @@ beside = "title_index"
 fn the_gateways_index_stands_alone() {
     let gate = Gate::new(INDEXED);
     for body in [
-        "{\"title\":\"new\",\"title_index\":\"old\"}",
         "{\"title_index\":\"old\"}",
         "{\"title_index\":null}",
         "{\"Title_Index\":\"old\"}",
@@ -299,6 +298,49 @@ fn the_gateways_index_stands_alone() {
     assert!(load(&elements).err().unwrap().contains("`index`"));
 }
 
+/// An application that writes a whole record back.
+#[test]
+fn an_index_that_is_written_back_becomes_the_values_own() {
+    let gate = Gate::new(INDEXED);
+    let index = |body: &str| {
+        assert_eq!(gate.json("POST", "/save", body).status, 201, "{body}");
+        let sent = gate.provider.last();
+        assert!(!sent.text().contains("secret"), "{}", sent.text());
+        assert_eq!(sent.text().matches("title_index").count(), 1);
+        sent.json()["title_index"].clone()
+    };
+    let own = index(r#"{"title":"new"}"#);
+    assert_eq!(own.as_str().unwrap().len(), 22);
+    for body in [
+        r#"{"title":"new","title_index":"secret","a":[1]}"#,
+        r#"{"title_index":"secret" , "title":"new"}"#,
+        r#"{"title_index":null,"title":"new"}"#,
+    ] {
+        assert_eq!(index(body), own, "{body}");
+    }
+    let list = r#"{"title_index":["secret"],"title":"new"}"#;
+    assert_eq!(gate.json("POST", "/save", list).code(), "rule-violated");
+    // a value that goes takes its index with it
+    for (empty, expected) in [
+        ("\"\"", serde_json::json!("")),
+        ("null", serde_json::json!(null)),
+    ] {
+        assert_eq!(index(&format!(r#"{{"title":{empty}}}"#)), expected);
+        let both = format!(r#"{{"title":{empty},"title_index":"secret"}}"#);
+        assert_eq!(index(&both), expected);
+    }
+    let two = r#"{"title":"a","title_index":"x","title_index":"y"}"#;
+    assert_eq!(gate.json("POST", "/save", two).code(), "request-refused");
+}
+
+#[test]
+fn of_several_records_an_index_is_not_written_back() {
+    let gate = Gate::new(&INDEXED.replace("$.title\"", "$.items[*].title\""));
+    let foreign = r#"{"items":[{"title":"a"},{"title_index":"x"}]}"#;
+    assert_eq!(gate.json("POST", "/save", foreign).code(), "rule-violated");
+    assert_eq!(gate.provider.count(), 0);
+}
+
 #[test]
 fn of_a_form_too_the_gateway_alone_writes_the_index() {
     let form = INDEXED
@@ -307,14 +349,25 @@ fn of_a_form_too_the_gateway_alone_writes_the_index() {
         .replace("json = \"$.title\"", "form = \"title\"");
     let gate = Gate::new(&form);
     let kind = [("content-type", "application/x-www-form-urlencoded")];
-    for body in ["title=a&title_index=b", "title_index=b", "title_index[]=b"] {
+    for body in ["title_index[]=b", "Title_index=b"] {
         let answer = gate.send("POST", "/save", &kind, body.as_bytes());
         assert_eq!(answer.code(), "rule-violated", "{body}");
         assert!(answer.text().contains("equality index"), "{body}");
     }
     assert_eq!(gate.provider.count(), 0);
-    let answer = gate.send("POST", "/save", &kind, b"title=a&status=b");
-    assert_eq!(answer.status, 201);
+    for body in [
+        "title=a&status=b&title_index=secret",
+        "title_index=secret&title=a&status=b",
+    ] {
+        let answer = gate.send("POST", "/save", &kind, body.as_bytes());
+        assert_eq!(answer.status, 201);
+        let sent = gate.provider.last().text();
+        assert!(
+            !sent.contains("secret") && sent.contains("status=b"),
+            "{sent}"
+        );
+        assert_eq!(sent.matches("title_index=").count(), 1, "{sent}");
+    }
     for (place, clear) in [(&form, "status"), (&INDEXED.to_owned(), "$")] {
         let name = clear.replace('$', "$.a.").replace("status", "") + "title_index";
         let open = place.replace(

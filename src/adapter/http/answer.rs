@@ -4,6 +4,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTEN
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::Http;
+use super::disposition;
 use super::events::Events;
 use super::guided::Document;
 use super::head::Names;
@@ -143,20 +144,25 @@ impl Http {
         let held = names.hold(&mut headers);
         held.map_err(|LeadsAway| invalid("The provider sends the client to another host."))?;
         for (name, value) in &mut headers {
-            if memchr::memmem::find(value.as_bytes(), b"sc1.").is_none() {
+            let opens = self.opens(name);
+            let sealed = memchr::memmem::find(value.as_bytes(), b"sc1.").is_some();
+            if opens == Opens::Nothing || !sealed {
                 continue;
             }
-            let opens = self.opens(name);
-            if opens != Opens::Nothing {
-                // a quotation mark must not end the file's name (RFC 9110, section 5.6.4)
-                let encoding = match *name == CONTENT_DISPOSITION {
-                    true => Encoding::Json,
-                    false => Encoding::Text,
-                };
-                let opened = self.scan(encoding, opens, value.as_bytes().to_vec());
-                // a value that can't stand in a field is left out: what the field is for goes on without it
-                *value = HeaderValue::from_bytes(&opened).unwrap_or(HeaderValue::from_static(""));
-            }
+            let open = |text: &str| {
+                let opened = self.scan(Encoding::Text, opens.clone(), text.as_bytes().to_vec());
+                String::from_utf8_lossy(&opened).into_owned()
+            };
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let opened = match *name == CONTENT_DISPOSITION {
+                true => {
+                    disposition::opened(&text, |value| value.contains("sc1.").then(|| open(value)))
+                }
+                false => open(&text),
+            };
+            // a value that can't stand in a field is left out: what the field is for goes on without it
+            *value =
+                HeaderValue::from_bytes(opened.as_bytes()).unwrap_or(HeaderValue::from_static(""));
         }
         Ok(headers)
     }
@@ -177,9 +183,9 @@ impl Http {
         opened
     }
 
-    fn reading(&self, encoding: Encoding) -> Reading {
+    pub(super) fn reading(&self, encoding: Encoding) -> Reading {
         Reading {
-            lookup: self.lookup.clone(),
+            lookup: self.opener.lookup.clone(),
             context: self.context.clone(),
             encoding,
             language: self.settings.language,
@@ -187,7 +193,7 @@ impl Http {
     }
 }
 
-fn report(service: &str, rule: &str, found: Found) {
+pub(super) fn report(service: &str, rule: &str, found: Found) {
     let Found {
         opened,
         damaged,
@@ -238,7 +244,7 @@ fn allowed(rule: &Rule, error: bool, headers: &HeaderMap) -> Result<(Text, bool)
             Text::Plain => *plain,
             Text::Events => *events,
         },
-        Answer::Object | Answer::Nothing | Answer::Relayed => false,
+        Answer::Object | Answer::Nothing | Answer::Relayed | Answer::Socket(_) => false,
     };
     if named || error && text != Text::Events {
         Ok((text, named))

@@ -8,8 +8,8 @@ use super::multipart::Form;
 use super::settings::{RequestBody, Rule, Sealed};
 use super::urlencoded::{self, Treated};
 use super::values::Sealer;
+use super::written_back;
 use crate::adapter::alike;
-use crate::adapter::json;
 use crate::body::{Cleared, Coding, Inflated, Outbound, Plain, SealBody, SealPlan, Tail};
 use crate::error::{BODY_INCOMPLETE, ENCODING_UNKNOWN, INTERNAL, PROTOCOL, RULE_VIOLATED, Refusal};
 use crate::policy::{DocumentPermit, RelayPermit};
@@ -107,17 +107,12 @@ pub(super) async fn body(
             }
             Ok(Cleared::relayed(plain, permit))
         }
+        // there is nothing to seal in it; clients send POST without a document where every member is optional
+        (RequestBody::Json { .. }, _) if plain.is_end_stream() => Ok(Cleared::empty()),
         (RequestBody::Json { fields, paths }, Permit::Document(permit)) => {
             expect_type(rule, &head.headers, to)?;
             let document = plain.collect(limit).await?;
-            let sealed = json::rewrite(&document, paths, |picked| match fields.get(picked.path) {
-                Some(field) => sealer.json(&field.sealing, &picked),
-                None => Err(own_index()),
-            })?;
-            // two indexes of one name beside one another
-            if fields.iter().any(|field| field.sealing.beside().is_some()) {
-                json::check(&sealed)?;
-            }
+            let sealed = written_back::seal(&document, fields, paths, &sealer)?;
             Ok(Cleared::document(sealed, permit))
         }
         (RequestBody::Form { fields, clear }, Permit::Document(permit)) => {
@@ -187,8 +182,11 @@ pub(super) fn field(
     if let Some(sealed) = find(fields, name) {
         return sealer.pair(&sealed.sealing, value);
     }
-    let mut indexes = fields.iter().filter_map(|field| field.sealing.beside());
-    if indexes.any(|index| alike::parameter(name, index)) {
+    let indexes = || fields.iter().filter_map(|field| field.sealing.beside());
+    if indexes().any(|index| index == name) {
+        return Ok(Treated::Dropped);
+    }
+    if indexes().any(|index| alike::parameter(name, index)) {
         return Err(own_index());
     }
     if clear.iter().any(|known| known == name) {
@@ -201,8 +199,8 @@ pub(super) fn field(
     )))
 }
 
-/// A client that writes a whole record back writes its old index too, or a text where the provider looks for one.
-fn own_index() -> Refusal {
+/// A client writes a text where the provider looks for an index.
+pub(super) fn own_index() -> Refusal {
     Refusal::new(&RULE_VIOLATED)
         .message("The request holds an equality index, which the gateway writes itself.")
 }

@@ -22,6 +22,8 @@ pub struct Settings {
     pub language: Language,
     /// Whom people are to ask, on error pages.
     pub contact: Option<String>,
+    /// Of error documents, beside the usual members: where the service's clients look for what to show.
+    pub error_members: Vec<ErrorMember>,
     /// Request header fields that pass beside the usual ones.
     pub headers: Vec<HeaderName>,
     /// Origins of pages that may read answers, beside the gateway's own; `*`: any.
@@ -30,6 +32,21 @@ pub struct Settings {
     pub max_document: usize,
     /// The first that fits counts; among those of one method and path, the first that takes the body's type.
     pub rules: Vec<Rule>,
+}
+
+/// A text member of error documents.
+#[derive(Debug)]
+pub struct ErrorMember {
+    pub name: String,
+    /// `{code}` and `{message}` stand for the refusal's.
+    pub value: String,
+}
+
+impl ErrorMember {
+    /// Members that every error document has (RFC 9457, section 3.1, and the gateway's own).
+    pub const TAKEN: [&str; 7] = [
+        "type", "title", "status", "detail", "code", "instance", "contact",
+    ];
 }
 
 #[derive(Debug)]
@@ -126,8 +143,8 @@ pub enum Form {
 /// A filter in the provider's own language, with one value in it: `(title='{}')`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// Before and behind the value, as clients write it.
-    pub taken: (String, String),
+    /// Before and behind the value, as clients write it: forms that mean the same.
+    pub taken: Vec<(String, String)>,
     /// The same with the index, as the provider gets it.
     pub sent: (String, String),
 }
@@ -199,6 +216,38 @@ pub enum Answer {
     Object,
     /// Whatever stands there does not reach the client.
     Nothing,
+    /// A WebSocket follows.
+    Socket(Socket),
+}
+
+/// What a WebSocket may carry.
+#[derive(Debug)]
+pub struct Socket {
+    /// Subprotocols that may be offered to the provider.
+    pub protocols: Vec<String>,
+    /// Whether binary messages of the provider reach the client. Of the client none ever leaves.
+    pub binary: bool,
+    /// Messages that the client may send: the first whose condition holds decides.
+    pub shapes: Vec<Shape>,
+}
+
+/// A kind of JSON message.
+#[derive(Debug)]
+pub struct Shape {
+    pub name: String,
+    /// `None`: any message.
+    pub condition: Option<Condition>,
+    pub fields: Vec<Sealed<Path>>,
+    /// Of `fields` in their order, and of what passes in clear.
+    pub paths: Paths,
+}
+
+/// What a message must say at one place.
+#[derive(Debug)]
+pub struct Condition {
+    /// Picks one place; the rest may be anything.
+    pub place: Paths,
+    pub values: Vec<String>,
 }
 
 impl Rule {
@@ -209,6 +258,14 @@ impl Rule {
 
     pub fn relays_bodies(&self) -> bool {
         matches!(self.request, RequestBody::Relayed)
+    }
+
+    /// What the WebSocket that the rule opens may carry.
+    pub fn socket(&self) -> Option<&Socket> {
+        match &self.answer {
+            Answer::Socket(socket) => Some(socket),
+            _ => None,
+        }
     }
 
     /// A rule that relays bodies takes no path that may be another's: its bodies are sealed by nobody.

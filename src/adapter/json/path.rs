@@ -85,6 +85,13 @@ impl Path {
         path
     }
 
+    /// Whether it names one place at most.
+    pub fn is_definite(&self) -> bool {
+        self.steps
+            .iter()
+            .all(|step| matches!(step, Step::Member(_)))
+    }
+
     /// Whether what it picks is a member of an object, beside which another can stand.
     pub fn picks_members(&self) -> bool {
         matches!(self.steps.last(), Some(Step::Member(_) | Step::Below(_)))

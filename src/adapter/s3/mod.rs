@@ -29,7 +29,6 @@ pub mod settings;
 pub mod sigv4;
 pub mod table;
 pub mod time;
-mod trailers;
 mod upstream;
 mod write;
 pub mod xml;
@@ -160,6 +159,7 @@ impl Adapter for S3 {
         Ok(Operation {
             name: row.name.into(),
             class: row.class,
+            switches: false,
             detail: Box::new(Target {
                 row,
                 address,
