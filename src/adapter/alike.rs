@@ -2,6 +2,9 @@
 
 /// Whether two names differ in nothing but case.
 pub fn folded(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() {
+        return one.eq_ignore_ascii_case(other);
+    }
     fn fold(text: &str) -> impl Iterator<Item = char> + '_ {
         // upper case first: the long s becomes s
         text.chars()

@@ -12,6 +12,7 @@ mod assembled;
 mod checksummed;
 mod cleared;
 mod fragment;
+mod inflate;
 mod lasting;
 mod message;
 mod open;
@@ -35,6 +36,7 @@ use crate::error::{Code, Refusal, UPSTREAM_INVALID};
 pub use assembled::{Piece, Pieces};
 pub use cleared::{Cleared, Outbound, Plain};
 pub use fragment::{Closing, FragmentBody, Keep, SealedRest};
+pub use inflate::{Coding, Inflated};
 pub use lasting::{Work, within};
 pub use message::{
     ClearedMessage, Messages, PlainMessage, ReleasedMessage, SealedMessage, Switched,

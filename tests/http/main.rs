@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod compressed;
 mod forms;
 mod gate;
 mod hostile;

@@ -10,7 +10,7 @@ use super::urlencoded::{self, Treated};
 use super::values::Sealer;
 use super::written_back;
 use crate::adapter::alike;
-use crate::body::{Cleared, Outbound, Plain, SealBody, SealPlan, Tail};
+use crate::body::{Cleared, Coding, Inflated, Outbound, Plain, SealBody, SealPlan, Tail};
 use crate::error::{BODY_INCOMPLETE, ENCODING_UNKNOWN, INTERNAL, PROTOCOL, RULE_VIOLATED, Refusal};
 use crate::policy::{DocumentPermit, RelayPermit};
 use crate::seal::trailer::Digests;
@@ -90,11 +90,11 @@ pub(super) async fn body(
     plain: Plain,
     to: &mut HeaderMap,
 ) -> Result<Cleared<Outbound>, Refusal> {
-    let coded = head.headers.get(CONTENT_ENCODING);
-    if coded.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Refusal::new(&ENCODING_UNKNOWN)
-            .message("A compressed body can't be read; send it as it is."));
-    }
+    let coding = coding(rule, &head.headers)?;
+    let plain = match coding {
+        Some(coding) => plain.through(Inflated::stage(coding)),
+        None => plain,
+    };
     let limit = http.settings.max_document;
     match (&rule.request, permit) {
         (RequestBody::Nothing, _) => nothing(plain).await,
@@ -137,11 +137,37 @@ pub(super) async fn body(
                 _ => HeaderValue::from_static("application/octet-stream"),
             };
             to.insert(CONTENT_TYPE, kind);
-            let length = declared(&head.headers)?;
+            let length = match coding {
+                Some(_) => None,
+                None => declared(&head.headers)?,
+            };
             Ok(Cleared::sealed(object(&sealer, plain, length)?))
         }
         _ => Err(Refusal::new(&INTERNAL).message("The rule and its verdict do not agree.")),
     }
+}
+
+/// How the body is compressed, where it is.
+///
+/// # Errors
+/// The rule allows none, or it is another than can be read.
+fn coding(rule: &Rule, headers: &HeaderMap) -> Result<Option<Coding>, Refusal> {
+    let mut values = headers.get_all(CONTENT_ENCODING).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let name = value.to_str().unwrap_or_default().trim();
+    let alone = values.next().is_none();
+    if alone && name.eq_ignore_ascii_case("identity") {
+        return Ok(None);
+    }
+    let coding = Coding::named(name).filter(|_| alone && rule.decompress);
+    coding.map(Some).ok_or_else(|| {
+        Refusal::new(&ENCODING_UNKNOWN).message(match rule.decompress {
+            true => "The service's rule reads gzip and deflate, and no other compression.",
+            false => "A compressed body can't be read; send it as it is.",
+        })
+    })
 }
 
 /// What becomes of a form's field.

@@ -63,6 +63,8 @@ pub struct Rule {
     pub methods: Vec<Method>,
     pub path: Template,
     pub request: RequestBody,
+    /// Whether the body may come compressed.
+    pub decompress: bool,
     /// Query parameters that pass as they are; `*` lets every one pass.
     pub query: Vec<String>,
     /// Query parameters that are sealed or turned into an index.

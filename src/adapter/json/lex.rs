@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::memchr2;
-
 use super::Wrong;
+use super::plain::plain;
 
 /// A string's content, without its quotes, and whether it holds escapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,20 +19,17 @@ pub fn string(document: &str, at: usize) -> Result<(Text, usize), Wrong> {
     let start = at + 1;
     let (mut next, mut escaped) = (start, false);
     loop {
-        let rest = bytes.get(next..).unwrap_or_default();
-        let Some(found) = memchr2(b'"', b'\\', rest) else {
-            return Err(Wrong::Syntax(bytes.len()));
-        };
-        let end = next + found;
-        if let Some(control) = rest[..found].iter().position(|byte| *byte < 0x20) {
-            return Err(Wrong::Syntax(next + control));
-        }
-        if bytes[end] == b'"' {
-            let text = Text {
-                span: start..end,
-                escaped,
-            };
-            return Ok((text, end + 1));
+        let end = plain(bytes, next);
+        match bytes.get(end) {
+            Some(b'"') => {
+                let text = Text {
+                    span: start..end,
+                    escaped,
+                };
+                return Ok((text, end + 1));
+            }
+            Some(b'\\') => {}
+            _ => return Err(Wrong::Syntax(end)),
         }
         escaped = true;
         next = escape(bytes, end)?.1;

@@ -2,9 +2,11 @@
 
 #[cfg(test)]
 mod differential;
+mod keys;
 mod lex;
 mod number;
 pub mod path;
+mod plain;
 mod stream;
 mod utf8;
 mod walk;

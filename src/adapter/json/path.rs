@@ -143,6 +143,8 @@ pub struct Paths {
     start: Places,
     /// The end bit of each picked path, in order.
     picked: Vec<Places>,
+    /// All of them.
+    ends: Places,
     clear: Places,
     /// Positions at which a key must not merely resemble the one that is wanted.
     guarded: Places,
@@ -155,11 +157,13 @@ impl Paths {
             steps: Vec::new(),
             start: 0,
             picked: Vec::new(),
+            ends: 0,
             clear: 0,
             guarded: 0,
         };
         for path in picked {
             let end = paths.add(path)?;
+            paths.ends |= end;
             paths.picked.push(end);
         }
         for path in clear {
@@ -174,6 +178,7 @@ impl Paths {
             steps: vec![None],
             start: 1,
             picked: Vec::new(),
+            ends: 0,
             clear: 1,
             guarded: 0,
         }
@@ -193,8 +198,8 @@ impl Paths {
         while left != 0 {
             let bit = left.trailing_zeros();
             left &= left - 1;
-            if let Some(Some(Step::Member(name) | Step::Below(name))) = self.steps.get(bit as usize)
-            {
+            let step = self.steps.get(bit as usize);
+            if let Some(Some(Step::Member(name) | Step::Below(name))) = step {
                 if name == key {
                     return false;
                 }
@@ -254,7 +259,8 @@ impl Paths {
 
     /// Which path names the place; a picked one before a clear one.
     pub fn named(&self, place: Places) -> Option<Named> {
-        if let Some(index) = self.picked.iter().position(|end| place & end != 0) {
+        if place & self.ends != 0 {
+            let index = self.picked.iter().position(|end| place & end != 0)?;
             return Some(Named::Picked(index));
         }
         (place & self.clear != 0).then_some(Named::Clear)

@@ -4,11 +4,10 @@
 
 use std::sync::Arc;
 
-use memchr::memchr2;
-
 use super::lex::{self, Text};
 use super::number::Number;
 use super::path::{Named, Paths, Places};
+use super::plain::plain;
 use super::utf8::Utf8;
 use super::{MAX_DEPTH, Wrong};
 
@@ -449,16 +448,11 @@ fn content(piece: &[u8], at: usize, escape: &mut Escape) -> Result<usize, usize>
                 };
             }
             Escape::None => {
-                let rest = &piece[next..];
-                let found = memchr2(b'"', b'\\', rest);
-                let plain = &rest[..found.unwrap_or(rest.len())];
-                if let Some(control) = plain.iter().position(|byte| *byte < 0x20) {
-                    return Err(next + control);
-                }
-                next += plain.len();
+                next = plain(piece, next);
                 match piece.get(next) {
                     Some(b'\\') => *escape = Escape::Begun,
-                    _ => return Ok(next),
+                    Some(b'"') | None => return Ok(next),
+                    Some(_) => return Err(next),
                 }
             }
         }

@@ -22,7 +22,7 @@ impl Utf8 {
             }
         }
         let rest = &piece[at..];
-        if let Err(error) = std::str::from_utf8(rest) {
+        if let Err(error) = simdutf8::compat::from_utf8(rest) {
             let valid = error.valid_up_to();
             if error.error_len().is_some() {
                 return Err(at + valid);

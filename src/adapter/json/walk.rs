@@ -1,11 +1,9 @@
 //! One pass over a document: checks it, follows the paths, replaces what they pick.
 
+use super::keys::{Keys, Lookup};
 use super::lex::{self, Text};
 use super::path::{Named, Paths, Places};
 use super::{MAX_DEPTH, Picked, Value, Wrong};
-
-/// Objects of up to so many keys are compared pair by pair, larger ones are sorted.
-const FEW_KEYS: usize = 8;
 
 /// Copies the document with each picked value replaced by what `replace` gives for it, written as JSON; `None` keeps it.
 ///
@@ -16,34 +14,39 @@ pub fn rewrite<E: From<Wrong>>(
     paths: &Paths,
     mut replace: impl FnMut(Picked<'_>) -> Result<Option<String>, E>,
 ) -> Result<Vec<u8>, E> {
-    let document = std::str::from_utf8(document).map_err(|e| Wrong::Utf8(e.valid_up_to()))?;
+    let document =
+        simdutf8::compat::from_utf8(document).map_err(|e| Wrong::Utf8(e.valid_up_to()))?;
     let mut walk = Walk {
         document,
         bytes: document.as_bytes(),
         paths,
         at: 0,
         frames: Vec::with_capacity(16),
-        keys: Vec::with_capacity(32),
+        keys: Keys::default(),
+        lookup: Lookup::new(),
     };
     let mut out = Vec::with_capacity(document.len() + document.len() / 4);
     let mut written = 0;
-    let mut step = walk.begin()?;
+    let mut picked = walk.value(walk.paths.root(), false)?;
     loop {
-        match step {
-            Step::On => {}
-            Step::Picked(picked) => {
-                let span = picked.span.clone();
-                if let Some(text) = replace(picked)? {
-                    out.extend_from_slice(&walk.bytes[written..span.start]);
-                    out.extend_from_slice(text.as_bytes());
-                    written = span.end;
-                }
+        if let Some((path, start)) = picked {
+            let span = start..walk.at;
+            let value = walk.picked(&span)?;
+            let text = replace(Picked {
+                path,
+                value,
+                span: span.clone(),
+            })?;
+            if let Some(text) = text {
+                out.extend_from_slice(&walk.bytes[written..span.start]);
+                out.extend_from_slice(text.as_bytes());
+                written = span.end;
             }
         }
         if walk.frames.is_empty() {
             break;
         }
-        step = walk.next()?;
+        picked = walk.next()?;
     }
     walk.skip_space();
     if walk.at < document.len() {
@@ -64,15 +67,13 @@ struct Frame {
     object: bool,
     place: Places,
     clear: bool,
-    /// Its first key in `Walk::keys`.
+    /// Its first key among all.
     keys: usize,
     empty: bool,
 }
 
-enum Step<'d> {
-    On,
-    Picked(Picked<'d>),
-}
+/// The path that picks a value, and where that begins. It ends where the walk is.
+type Pick = Option<(usize, usize)>;
 
 struct Walk<'d, 'p> {
     document: &'d str,
@@ -80,8 +81,8 @@ struct Walk<'d, 'p> {
     paths: &'p Paths,
     at: usize,
     frames: Vec<Frame>,
-    /// Of all open objects.
-    keys: Vec<Text>,
+    keys: Keys,
+    lookup: Lookup<'d>,
 }
 
 impl<'d> Walk<'d, '_> {
@@ -99,15 +100,11 @@ impl<'d> Walk<'d, '_> {
             .ok_or(Wrong::Syntax(self.at))
     }
 
-    fn begin(&mut self) -> Result<Step<'d>, Wrong> {
-        self.value(self.paths.root(), false)
-    }
-
     /// The next value of the innermost array or object, or its end.
-    fn next(&mut self) -> Result<Step<'d>, Wrong> {
+    fn next(&mut self) -> Result<Pick, Wrong> {
         let byte = self.peek()?;
         let Some(frame) = self.frames.last_mut() else {
-            return Ok(Step::On);
+            return Ok(None);
         };
         if byte == if frame.object { b'}' } else { b']' } {
             self.at += 1;
@@ -127,7 +124,7 @@ impl<'d> Walk<'d, '_> {
         }
     }
 
-    fn member(&mut self, place: Places, clear: bool) -> Result<Step<'d>, Wrong> {
+    fn member(&mut self, place: Places, clear: bool) -> Result<Pick, Wrong> {
         if self.peek()? != b'"' {
             return Err(Wrong::Syntax(self.at));
         }
@@ -137,11 +134,8 @@ impl<'d> Walk<'d, '_> {
         let place = if place == 0 {
             0
         } else {
-            let key = lex::decoded(self.document, &key)?;
-            if self.paths.resembles(place, &key) {
-                return Err(Wrong::Unnamed(start));
-            }
-            self.paths.member(place, &key)
+            let to = self.lookup.member(self.paths, place, self.document, &key)?;
+            to.ok_or(Wrong::Unnamed(start))?
         };
         if place == 0 && !clear {
             return Err(Wrong::Unnamed(start));
@@ -154,7 +148,7 @@ impl<'d> Walk<'d, '_> {
         self.value(place, clear)
     }
 
-    fn value(&mut self, place: Places, clear: bool) -> Result<Step<'d>, Wrong> {
+    fn value(&mut self, place: Places, clear: bool) -> Result<Pick, Wrong> {
         let first = self.peek()?;
         let start = self.at;
         let named = if place == 0 {
@@ -162,52 +156,49 @@ impl<'d> Walk<'d, '_> {
         } else {
             self.paths.named(place)
         };
-        let picked = match named {
-            Some(Named::Picked(path)) => Some(path),
-            _ => None,
-        };
         let clear = clear || named == Some(Named::Clear);
-        let value = match first {
-            b'{' | b'[' => {
-                self.open(first == b'{', place, clear)?;
-                Value::Other
-            }
-            b'"' => {
-                let (text, end) = lex::string(self.document, start)?;
-                self.at = end;
-                match picked {
-                    Some(_) => Value::Text(lex::decoded(self.document, &text)?),
-                    None => Value::Other,
-                }
-            }
-            b'-' | b'0'..=b'9' => {
-                self.at = lex::number(self.bytes, start)?;
-                Value::Number(&self.document[start..self.at])
-            }
-            b't' => self.word("true", Value::Other)?,
-            b'f' => self.word("false", Value::Other)?,
-            b'n' => self.word("null", Value::Null)?,
+        match first {
+            b'{' | b'[' => self.open(first == b'{', place, clear)?,
+            b'"' => self.at = lex::string(self.document, start)?.1,
+            b'-' | b'0'..=b'9' => self.at = lex::number(self.bytes, start)?,
+            b't' => self.word("true")?,
+            b'f' => self.word("false")?,
+            b'n' => self.word("null")?,
             _ => return Err(Wrong::Syntax(start)),
-        };
-        if let Some(path) = picked {
-            let span = start..self.at;
-            return Ok(Step::Picked(Picked { path, value, span }));
         }
-        let container = matches!(first, b'{' | b'[');
-        let passes = clear || place != 0 && (container || matches!(value, Value::Null));
-        if passes {
-            Ok(Step::On)
+        if let Some(Named::Picked(path)) = named {
+            return Ok(Some((path, start)));
+        }
+        if clear || place != 0 && matches!(first, b'{' | b'[' | b'n') {
+            Ok(None)
         } else {
             Err(Wrong::Unnamed(start))
         }
     }
 
-    fn word(&mut self, word: &str, value: Value<'d>) -> Result<Value<'d>, Wrong> {
+    /// The value that was read last.
+    fn picked(&self, span: &std::ops::Range<usize>) -> Result<Value<'d>, Wrong> {
+        Ok(match self.bytes[span.start] {
+            b'"' => {
+                let content = span.start + 1..span.end - 1;
+                let text = Text {
+                    escaped: memchr::memchr(b'\\', &self.bytes[content.clone()]).is_some(),
+                    span: content,
+                };
+                Value::Text(lex::decoded(self.document, &text)?)
+            }
+            b'-' | b'0'..=b'9' => Value::Number(&self.document[span.clone()]),
+            b'n' => Value::Null,
+            _ => Value::Other,
+        })
+    }
+
+    fn word(&mut self, word: &str) -> Result<(), Wrong> {
         if !self.bytes[self.at..].starts_with(word.as_bytes()) {
             return Err(Wrong::Syntax(self.at));
         }
         self.at += word.len();
-        Ok(value)
+        Ok(())
     }
 
     fn open(&mut self, object: bool, place: Places, clear: bool) -> Result<(), Wrong> {
@@ -225,39 +216,12 @@ impl<'d> Walk<'d, '_> {
         Ok(())
     }
 
-    fn close(&mut self) -> Result<Step<'d>, Wrong> {
+    fn close(&mut self) -> Result<Pick, Wrong> {
         if let Some(frame) = self.frames.pop() {
-            let duplicate = duplicate(self.document, &self.keys[frame.keys..])?;
-            if let Some(at) = duplicate {
-                return Err(Wrong::Duplicate(at));
-            }
-            self.keys.truncate(frame.keys);
+            self.keys.close(self.document, frame.keys)?;
         }
-        Ok(Step::On)
+        Ok(None)
     }
-}
-
-/// Where a key of one object stands for the second time.
-fn duplicate(document: &str, keys: &[Text]) -> Result<Option<usize>, Wrong> {
-    let plain = keys.iter().all(|key| !key.escaped);
-    if plain && keys.len() <= FEW_KEYS {
-        let text = |key: &Text| &document.as_bytes()[key.span.clone()];
-        for (i, key) in keys.iter().enumerate() {
-            if keys[..i].iter().any(|other| text(other) == text(key)) {
-                return Ok(Some(key.span.start));
-            }
-        }
-        return Ok(None);
-    }
-    let mut sorted = keys
-        .iter()
-        .map(|key| Ok((lex::decoded(document, key)?, key.span.start)))
-        .collect::<Result<Vec<_>, Wrong>>()?;
-    sorted.sort_unstable();
-    Ok(sorted
-        .windows(2)
-        .find(|pair| pair[0].0 == pair[1].0)
-        .map(|pair| pair[1].1))
 }
 
 #[cfg(test)]

@@ -112,6 +112,7 @@ fn rule(mut section: Section<'_, '_>, names: &mut Vec<String>) -> Option<Read> {
         }
         answer(holds)
     });
+    let decompress = decompress(&mut section, body);
     let path_at = section.place("path");
     section.finish();
     let parts = parts?;
@@ -120,6 +121,7 @@ fn rule(mut section: Section<'_, '_>, names: &mut Vec<String>) -> Option<Read> {
         methods: methods?,
         path: path?,
         request: parts.request,
+        decompress: decompress?,
         query: query?.into_iter().map(|(_, name)| name).collect(),
         sealed_query: parts.query,
         sealed_headers: parts.headers,
@@ -154,6 +156,16 @@ fn methods(section: &mut Section<'_, '_>) -> Option<Vec<Method>> {
         return None;
     }
     Some(methods.into_iter().map(|(_, method)| method).collect())
+}
+
+fn decompress(section: &mut Section<'_, '_>, body: Option<Body>) -> Option<bool> {
+    let at = section.place("decompress");
+    let decompress = section.or("decompress", "false", value::boolean)?;
+    if decompress && matches!(body?, Body::None | Body::Relay) {
+        section.fault_at(&at, "`decompress` belongs to bodies that are sealed");
+        return None;
+    }
+    Some(decompress)
 }
 
 /// What is sealed, sorted by where it stands.
