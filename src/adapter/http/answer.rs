@@ -183,9 +183,9 @@ impl Http {
         opened
     }
 
-    fn reading(&self, encoding: Encoding) -> Reading {
+    pub(super) fn reading(&self, encoding: Encoding) -> Reading {
         Reading {
-            lookup: self.lookup.clone(),
+            lookup: self.opener.lookup.clone(),
             context: self.context.clone(),
             encoding,
             language: self.settings.language,
@@ -193,7 +193,7 @@ impl Http {
     }
 }
 
-fn report(service: &str, rule: &str, found: Found) {
+pub(super) fn report(service: &str, rule: &str, found: Found) {
     let Found {
         opened,
         damaged,
@@ -244,7 +244,7 @@ fn allowed(rule: &Rule, error: bool, headers: &HeaderMap) -> Result<(Text, bool)
             Text::Plain => *plain,
             Text::Events => *events,
         },
-        Answer::Object | Answer::Nothing | Answer::Relayed => false,
+        Answer::Object | Answer::Nothing | Answer::Relayed | Answer::Socket(_) => false,
     };
     if named || error && text != Text::Events {
         Ok((text, named))

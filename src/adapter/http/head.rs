@@ -36,7 +36,7 @@ const SENT: [&str; 22] = [
 ];
 
 /// Fields that a service file can't name: they frame the message, or the gateway writes them.
-pub const RESERVED: [&str; 24] = [
+pub const RESERVED: [&str; 29] = [
     "accept-encoding",
     "alt-svc",
     "connection",
@@ -57,6 +57,11 @@ pub const RESERVED: [&str; 24] = [
     "proxy-authorization",
     "proxy-connection",
     "referer",
+    "sec-websocket-accept",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
     "te",
     "trailer",
     "transfer-encoding",

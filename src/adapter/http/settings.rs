@@ -214,6 +214,38 @@ pub enum Answer {
     Object,
     /// Whatever stands there does not reach the client.
     Nothing,
+    /// A WebSocket follows.
+    Socket(Socket),
+}
+
+/// What a WebSocket may carry.
+#[derive(Debug)]
+pub struct Socket {
+    /// Subprotocols that may be offered to the provider.
+    pub protocols: Vec<String>,
+    /// Whether binary messages of the provider reach the client. Of the client none ever leaves.
+    pub binary: bool,
+    /// Messages that the client may send: the first whose condition holds decides.
+    pub shapes: Vec<Shape>,
+}
+
+/// A kind of JSON message.
+#[derive(Debug)]
+pub struct Shape {
+    pub name: String,
+    /// `None`: any message.
+    pub condition: Option<Condition>,
+    pub fields: Vec<Sealed<Path>>,
+    /// Of `fields` in their order, and of what passes in clear.
+    pub paths: Paths,
+}
+
+/// What a message must say at one place.
+#[derive(Debug)]
+pub struct Condition {
+    /// Picks one place; the rest may be anything.
+    pub place: Paths,
+    pub values: Vec<String>,
 }
 
 impl Rule {
@@ -224,6 +256,14 @@ impl Rule {
 
     pub fn relays_bodies(&self) -> bool {
         matches!(self.request, RequestBody::Relayed)
+    }
+
+    /// What the WebSocket that the rule opens may carry.
+    pub fn socket(&self) -> Option<&Socket> {
+        match &self.answer {
+            Answer::Socket(socket) => Some(socket),
+            _ => None,
+        }
     }
 
     /// A rule that relays bodies takes no path that may be another's: its bodies are sealed by nobody.

@@ -1,5 +1,6 @@
 //! `kind = "http"`.
 
+mod message;
 mod opens;
 mod overlap;
 mod rule;

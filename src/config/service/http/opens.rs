@@ -76,6 +76,10 @@ fn places(rule: &Rule) -> Vec<(Path, Field)> {
         }
         RequestBody::Nothing | RequestBody::Relayed | RequestBody::Object { .. } => Vec::new(),
     };
+    if let Answer::Socket(socket) = &rule.answer {
+        let fields = socket.shapes.iter().flat_map(|shape| &shape.fields);
+        places.extend(fields.map(|sealed| (sealed.place.anywhere(), sealed.sealing.field)));
+    }
     // an index is no token
     let tokens = |sealed: &&Sealed<String>| !matches!(sealed.sealing.form, Form::Index { .. });
     places.extend(rule.sealed_query.iter().filter(tokens).map(named));
@@ -144,7 +148,11 @@ fn opening(
 }
 
 fn answers_json(rule: &Rule) -> bool {
-    matches!(rule.answer, Answer::Text { json, events, .. } if json || events)
+    match rule.answer {
+        Answer::Text { json, events, .. } => json || events,
+        Answer::Socket(_) => true,
+        _ => false,
+    }
 }
 
 /// The fields whose tokens open at a place that the rule names.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method};
 
+use super::message;
 use super::opens::{self, Place as Opened};
 use super::overlap;
 use super::sealing::{Entry, Place, entry};
@@ -42,6 +43,7 @@ enum Holds {
     Object,
     None,
     Relay,
+    WebSocket,
 }
 
 const ANSWERS: &[(&str, Holds)] = &[
@@ -52,6 +54,7 @@ const ANSWERS: &[(&str, Holds)] = &[
     ("object", Holds::Object),
     ("none", Holds::None),
     ("relay", Holds::Relay),
+    ("websocket", Holds::WebSocket),
 ];
 
 pub(super) fn rules(root: &mut Section<'_, '_>) -> Option<Vec<Rule>> {
@@ -104,6 +107,9 @@ fn rule(mut section: Section<'_, '_>, names: &mut Vec<String>) -> Option<Read> {
         answers.map(|items| items.into_iter().map(|(_, item)| item).collect());
     let answer = answers.as_deref().and_then(|holds| {
         check_answer(&section, &answers_at, holds, body)?;
+        if holds == [Holds::WebSocket] {
+            return message::socket(&mut section, methods.as_deref()).map(Answer::Socket);
+        }
         answer(holds)
     });
     let path_at = section.place("path");
@@ -277,7 +283,7 @@ fn sort(entries: Vec<Entry>) -> Sorted {
     sorted
 }
 
-fn json_paths(
+pub(super) fn json_paths(
     section: &Section<'_, '_>,
     at: &Range<usize>,
     fields: &[Sealed<Path>],
@@ -328,9 +334,12 @@ fn opened(
     }
     let at = section.place("opens");
     let places = section.items("opens", None, opens::place)?;
-    let json = |holds: Holds| matches!(holds, Holds::Json | Holds::Events);
+    let json = |holds: Holds| matches!(holds, Holds::Json | Holds::Events | Holds::WebSocket);
     if !answers?.iter().any(|(_, holds)| json(*holds)) {
-        section.fault_at(&at, "`opens` belongs to answers in JSON and events");
+        section.fault_at(
+            &at,
+            "`opens` belongs to answers in JSON, events and WebSockets",
+        );
         return None;
     }
     Some(Some(places.into_iter().map(|(_, place)| place).collect()))
@@ -343,17 +352,19 @@ fn check_answer(
     holds: &[Holds],
     body: Option<Body>,
 ) -> Option<()> {
-    let alone = [Holds::Object, Holds::None, Holds::Relay];
+    let alone = [Holds::Object, Holds::None, Holds::Relay, Holds::WebSocket];
     let message = if holds.is_empty() {
         "`answer`: say what the answer may hold, `[\"none\"]` if nothing"
     } else if holds.len() > 1 && holds.iter().any(|one| alone.contains(one)) {
-        "`answer`: \"object\", \"none\" and \"relay\" stand alone"
+        "`answer`: \"object\", \"none\", \"relay\" and \"websocket\" stand alone"
     } else if holds == [Holds::Relay] && !matches!(body?, Body::None | Body::Relay) {
         "an answer that is relayed goes with `request` = \"none\" or \"relay\""
     } else if holds != [Holds::Relay] && body? == Body::Relay {
         "a request that is relayed goes with `answer` = [\"relay\"]"
     } else if holds == [Holds::Object] && body? != Body::None {
         "an object is answered to requests without a body"
+    } else if holds == [Holds::WebSocket] && body? != Body::None {
+        "a WebSocket is opened by a request without a body; what its messages hold stands in [[rule.message]]"
     } else {
         return Some(());
     };
@@ -367,6 +378,8 @@ fn answer(holds: &[Holds]) -> Option<Answer> {
         Holds::Relay => Answer::Relayed,
         Holds::Object => Answer::Object,
         Holds::None => Answer::Nothing,
+        // made of more than a word
+        Holds::WebSocket => return None,
         Holds::Json | Holds::Html | Holds::Text | Holds::Events => Answer::Text {
             json: has(Holds::Json),
             html: has(Holds::Html),
