@@ -234,6 +234,25 @@ fn the_samples_load() {
     }
 }
 
+/// Those that wait for a name of the operator's: whoever takes the suffix off gets what is refused or sealed as the sample says.
+#[test]
+fn the_disabled_samples_load() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/services.d");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(samples).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name().to_str().unwrap().ends_with(".disabled") {
+            let text = fs::read_to_string(entry.path()).unwrap();
+            assert!(load(GATEWAY, &text).is_err(), "UNIQUE is no name");
+            let gateway = load(GATEWAY, &text.replace("UNIQUE", "1"));
+            let gateway = gateway.unwrap_or_else(|faults| panic!("{faults}"));
+            names.push(gateway.services[0].name.clone());
+        }
+    }
+    names.sort();
+    assert_eq!(names, ["pocketbase", "synapse"]);
+}
+
 /// What a service of every option decides stands in the documentation.
 const OFFICE: &str = r#"
 kind = "graph"

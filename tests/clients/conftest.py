@@ -1,39 +1,18 @@
 """Stores, the gateway before them, and buckets at both."""
 
 import os
-import shutil
-import socket
-import tempfile
 import uuid
-from pathlib import Path
 
 import boto3
 import pytest
 from botocore.config import Config
 
 from compare import DEVIATIONS
-from material import Canary
-from servers import REGION, STORES, WORK, Gateway, certificates
+from harness.material import Canary
+from stores import REGION, STORES, VIRTUAL, Gateway
 
-# variables that would change what the clients do
-for name in [name for name in os.environ if name.startswith(("AWS_", "RCLONE_", "RESTIC_"))] + [
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-]:
-    os.environ.pop(name, None)
+pytest_plugins = ["harness.fixtures"]
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-
-resolve = socket.getaddrinfo
-
-
-def local(host, *arguments, **settings):
-    """Every name under `localhost` is this machine; not all systems know."""
-    if isinstance(host, str) and host.endswith(".localhost"):
-        host = "127.0.0.1"
-    return resolve(host, *arguments, **settings)
-
-
-socket.getaddrinfo = local
 
 
 def pytest_addoption(parser):
@@ -59,23 +38,8 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(scope="session")
-def run_folder(request):
-    """Of this run; stays when a test failed, with the servers' logs in it."""
-    WORK.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="clients-", dir=WORK))
-    yield folder
-    if request.session.testsfailed:
-        print(f"\nthe servers' logs are in {folder}")
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def tls(run_folder):
-    folder = run_folder / "tls"
-    folder.mkdir()
-    certificates(folder)
-    return folder
+def host_names():
+    return VIRTUAL, f"*.{VIRTUAL}"
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from boto3.s3.transfer import TransferConfig
 
-from material import MIB
-from servers import REGION, ROOT, program
-from tunnel import Tunnel
+from harness.material import MIB
+from harness.servers import ROOT, program
+from stores import REGION
+from harness.tunnel import Tunnel
 
 PIP = "tests/run --install"
 

@@ -7,7 +7,7 @@ import uuid
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from servers import sceau
+from harness.servers import sceau
 
 
 def check(home, *arguments):

@@ -10,7 +10,7 @@ import pytest
 
 from compare import deviates
 from drivers import DRIVERS
-from material import LARGE, NAMES, Tree
+from harness.material import LARGE, NAMES, Tree
 
 PREFIX = "tree/"
 

@@ -6,7 +6,7 @@ import hashlib
 import pytest
 
 from compare import code_of, compare
-from material import MIB
+from harness.material import MIB
 
 FIRST, SECOND, LAST = 5 * MIB + 123, 6 * MIB + 1, 1_234_567
 

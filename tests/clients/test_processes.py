@@ -11,8 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 import wire
 from compare import status_of
 from conftest import Way
-from material import MIB
-from servers import Gateway
+from harness.material import MIB
+from stores import Gateway
 from test_multipart import FIRST, LAST, SECOND, Upload
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import wire
 from compare import code_of, compare, outcome, status_of
-from material import BOUNDARIES, SEGMENT
+from harness.material import BOUNDARIES, SEGMENT
 
 SIZE = 5 * SEGMENT + 77
 

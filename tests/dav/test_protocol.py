@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 import requests
-from material import BOUNDARIES, MIB, NAMES
+from harness.material import BOUNDARIES, MIB, NAMES
 
 
 def listed(answer):

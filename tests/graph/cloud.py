@@ -11,8 +11,8 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from servers import Server, accepts, free_port, sceau
-from tunnel import Tunnel
+from harness.servers import Server, accepts, free_port, sceau
+from harness.tunnel import Tunnel
 
 HOSTS = ("graph.microsoft.com", "contoso.sharepoint.com", "contoso-my.sharepoint.com", "outlook.office.com", "login.microsoftonline.com")
 GRAPH = "https://graph.microsoft.com/v1.0"

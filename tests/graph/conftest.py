@@ -1,19 +1,14 @@
 """The simulated cloud, and the way to it that `--through` names."""
 
 import os
-import shutil
-import sys
-import tempfile
 import uuid
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "clients"))
-
 from cloud import HOSTS, Cloud, Gate, Way
-from material import Canary
-from servers import WORK, certificates
+from harness.material import Canary
+
+pytest_plugins = ["harness.fixtures"]
 
 # variables that would change what the clients do
 CHANGING = ("RCLONE_", "CURL_", "SSL_CERT", "REQUESTS_", "NODE_EXTRA", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "AZURE_")
@@ -26,23 +21,8 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture(scope="session")
-def run_folder(request):
-    """Of this run; stays when a test failed, with the logs in it."""
-    WORK.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="graph-", dir=WORK))
-    yield folder
-    if request.session.testsfailed:
-        print(f"\nthe logs are in {folder}")
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def tls(run_folder):
-    folder = run_folder / "tls"
-    folder.mkdir()
-    certificates(folder, HOSTS)
-    return folder
+def host_names():
+    return HOSTS
 
 
 @pytest.fixture(scope="session")

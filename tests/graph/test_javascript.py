@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from material import MIB
-from servers import program
+from harness.material import MIB
+from harness.servers import program
 
 DRIVER = Path(__file__).parent / "js"
 

@@ -5,7 +5,7 @@ import io
 import time
 
 import pytest
-from material import MIB
+from harness.material import MIB
 
 SITE = "https://contoso.sharepoint.com/sites/Team"
 

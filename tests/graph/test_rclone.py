@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from material import MIB, NAMES, Tree
-from servers import program
+from harness.material import MIB, NAMES, Tree
+from harness.servers import program
 
 # SharePoint trims these off, or refuses them; rclone writes them otherwise, which other tests of rclone see to
 SIZES = (0, 1, 65_535, 65_536, 65_537, 327_679, 327_680, 327_681, 10 * MIB, 10 * MIB + 1)

@@ -9,9 +9,9 @@ import subprocess
 import pytest
 import urllib3
 
-from material import Canary
+from harness.material import Canary
 from sample import Gateway
-from servers import ROOT, Server, accepts, free_port, program
+from harness.servers import ROOT, Server, accepts, free_port, program
 
 SAMPLE = "60-pocketbase.toml.disabled"
 JS = ROOT / "tests" / "services" / "js"

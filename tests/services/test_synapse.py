@@ -11,10 +11,10 @@ import uuid
 
 import nio
 import pytest
-from material import Canary
+from harness.material import Canary
 from sample import Gateway
-from servers import program
-from synapse import NAME, PASSWORD, Synapse
+from harness.servers import program
+from homeserver import PASSWORD, Synapse
 
 SAMPLE = "70-synapse.toml.disabled"
 MIB = 1 << 20

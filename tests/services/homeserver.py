@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import urllib3
-from servers import Server, free_port
+from harness.servers import Server, free_port
 
 NAME = "home.example"
 PASSWORD = "a-password-of-the-tests"
@@ -62,17 +62,17 @@ class Synapse:
 
     def ready(self):
         try:
-            return urllib3.request("GET", f"{self.url}/_matrix/client/versions", retries=False).status == 200
+            return urllib3.request("GET", f"{self.url}/_matrix/client/versions", retries=False, timeout=5).status == 200
         except urllib3.exceptions.HTTPError:
             return False
 
     def account(self, name):
         """Makes one (the server's own administration, beside the protocol); gives its whole name."""
         path = f"{self.url}/_synapse/admin/v1/register"
-        nonce = urllib3.request("GET", path).json()["nonce"]
+        nonce = urllib3.request("GET", path, timeout=60).json()["nonce"]
         proof = hmac.new(SECRET.encode(), "\0".join([nonce, name, PASSWORD, "notadmin"]).encode(), hashlib.sha1)
         account = {"nonce": nonce, "username": name, "password": PASSWORD, "admin": False, "mac": proof.hexdigest()}
-        answer = urllib3.request("POST", path, json=account)
+        answer = urllib3.request("POST", path, json=account, timeout=60)
         assert answer.status == 200, answer.data
         return answer.json()["user_id"]
 
