@@ -74,7 +74,7 @@ class Files:
         if not rest.startswith(":"):
             return start, None, rest.strip("/")
         path, colon, action = rest[1:].partition(":")
-        names = [unquote(name) for name in path.split("/") if name]
+        names = [unquote(name) for name in path.split("/") if name not in ("", ".")]
         return start, names, action.strip("/")
 
     def act(self, request, drive, start, names, action, query):
