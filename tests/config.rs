@@ -98,7 +98,7 @@ fn load(gateway: &str, service: &str) -> Result<Gateway, String> {
 fn s3(service: &Service) -> &Settings {
     match &service.kind {
         Kind::S3(settings) => settings,
-        Kind::WebDav(_) | Kind::Http(_) => panic!("not an S3 service"),
+        Kind::WebDav(_) | Kind::Http(_) | Kind::Graph(..) => panic!("not an S3 service"),
     }
 }
 
@@ -165,7 +165,12 @@ fn the_smallest_share_loads_with_its_defaults() {
 fn a_shares_own_keys() {
     let sealed = share("names = \"sealed\"\nnames_below = \"/dav/*\"").unwrap();
     assert_eq!(sealed.names_below.as_deref(), Some("/dav/*"));
-    assert!(sealed.limits().unwrap().contains("142 bytes"));
+    assert!(
+        sealed
+            .limits()
+            .unwrap()
+            .contains("142 is kept in the state")
+    );
     let text = SHARE.replace("hosts", "legacy = \"read\"\nhosts");
     assert!(
         load(GATEWAY, &text).unwrap().services[0]
@@ -230,6 +235,54 @@ fn the_samples_load() {
 }
 
 /// What a service of every option decides stands in the documentation.
+const OFFICE: &str = r#"
+kind = "graph"
+name = "m365"
+tenant = "interior"
+service = "m365"
+hosts = ["graph.microsoft.com", "s3.example.fr"]
+
+[[host]]
+name = "s3.example.fr"
+role = "sharepoint"
+url = "https://contoso.sharepoint.com:8443"
+connect = "[2001:db8::7]:443"
+
+[[host]]
+name = "graph.microsoft.com"
+role = "graph"
+"#;
+
+#[test]
+fn each_host_of_a_graph_service_has_its_own_way() {
+    let mut gateway = load(GATEWAY, OFFICE).unwrap();
+    let service = gateway.services.remove(0);
+    let Kind::Graph(settings, further) = service.kind else {
+        panic!("{:?}", service.kind);
+    };
+    let names: Vec<&str> = settings.hosts.iter().map(|h| h.name.as_str()).collect();
+    assert_eq!(names, ["s3.example.fr", "graph.microsoft.com"]);
+    let first = service.transport;
+    assert_eq!(first.endpoint.host, "contoso.sharepoint.com");
+    assert_eq!(first.connect, Some(("2001:db8::7".to_owned(), 443)));
+    assert_eq!(further[0].endpoint.host, "graph.microsoft.com");
+    assert_eq!(further[0].connect, None);
+    let faulty = |from: &str, to: &str| load(GATEWAY, &OFFICE.replace(from, to)).unwrap_err();
+    assert!(
+        faulty("name = \"graph.microsoft.com\"", "name = \"other.example\"")
+            .contains("not one of `hosts`")
+    );
+    assert!(
+        faulty(
+            ", \"s3.example.fr\"]",
+            ", \"s3.example.fr\", \"x.example\"]"
+        )
+        .contains("`x.example` needs a [[host]]")
+    );
+    assert!(faulty(":443\"", "\"").contains("`connect`"));
+    assert!(faulty("role = \"graph\"", "rolle = \"graph\"").contains("did you mean `role`?"));
+}
+
 #[test]
 fn every_key_is_documented() {
     let document = fs::read_to_string(concat!(
@@ -248,6 +301,7 @@ fn every_key_is_documented() {
         "upstream_access_key",
         "upstream_secret_key_file",
         "upstream_secret_key_credential",
+        "connect",
     ];
     let decided = gateway
         .decisions
@@ -258,11 +312,18 @@ fn every_key_is_documented() {
         .decisions
         .iter()
         .map(|d| d.key.rsplit('.').next().unwrap());
-    for key in decided.chain(shared).chain(optional) {
+    let office = load(GATEWAY, OFFICE).unwrap();
+    let fronted = office
+        .decisions
+        .iter()
+        .map(|d| d.key.rsplit('.').next().unwrap());
+    for key in decided.chain(shared).chain(fronted).chain(optional) {
         assert!(document.contains(&format!("`{key}`")), "{key}");
     }
     let groups = sceau::adapter::s3::table::GROUPS;
-    for group in groups.iter().chain(sceau::adapter::webdav::table::GROUPS) {
+    let office = sceau::adapter::graph::table::GROUPS;
+    let share = sceau::adapter::webdav::table::GROUPS;
+    for group in groups.iter().chain(share).chain(office) {
         assert!(document.contains(&format!("| `{group}` |")), "{group}");
     }
 }

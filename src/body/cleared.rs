@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 
 use super::assembled::{Assembled, Pieces};
-use super::{Chunks, Fault, FaultSlot, OpenBody, SealBody, SealedTail};
+use super::{Chunks, Fault, FaultSlot, FragmentBody, OpenBody, SealBody, SealedRest, SealedTail};
 use crate::policy::{DocumentPermit, RelayPermit};
 use crate::seal::SealedBytes;
 
@@ -186,6 +186,16 @@ impl Cleared<Outbound> {
     /// The end of a multi-run object.
     pub fn sealed_tail(tail: SealedTail) -> Self {
         Self(Outbound(Box::pin(tail)))
+    }
+
+    /// A fragment of an upload that the provider counts.
+    pub fn fragment(body: FragmentBody) -> Self {
+        Self(Outbound(Box::pin(body)))
+    }
+
+    /// What an earlier fragment left over.
+    pub fn sealed_rest(rest: SealedRest) -> Self {
+        Self(Outbound(Box::pin(rest)))
     }
 
     /// The client's own body, which the policy lets pass.

@@ -21,7 +21,7 @@ use crate::body::{Cleared, Fault, Outbound};
 use crate::proxy::Pace;
 
 /// Bytes that hyper buffers of one answer.
-const BODY_BUFFER: usize = 256 * 1024;
+const BODY_BUFFER: usize = 128 * 1024;
 /// Idle connections that are kept of one provider.
 const KEPT: usize = 256;
 /// An idle connection is not reused after this: providers close theirs later, so that a request rarely meets a close.
@@ -130,6 +130,18 @@ impl Link {
             driver: Some(Box::pin(driver)),
             idle_since: Instant::now(),
         })
+    }
+
+    /// Over a connection that was driven until it gave an answer.
+    pub fn answering(
+        sender: SendRequest<Sending>,
+        connection: Connection<TokioIo<Wire>, Sending>,
+    ) -> Self {
+        Self {
+            sender,
+            driver: Some(Box::pin(connection)),
+            idle_since: Instant::now(),
+        }
     }
 
     fn drive(&mut self, cx: &mut Context<'_>) {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -10,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from servers import Server, accepts, free_port
+from servers import Server, accepts, free_port, sceau
 from tunnel import Tunnel
 
 HOSTS = ("graph.microsoft.com", "contoso.sharepoint.com", "contoso-my.sharepoint.com", "outlook.office.com", "login.microsoftonline.com")
@@ -136,6 +137,48 @@ class Way:
         status, _, data = self.ask(method, url if "://" in url else GRAPH + url, body, **headers)
         assert status < 300, f"{method} {url}: {status} {data[:600]!r}"
         return json.loads(data) if data else None
+
+
+ROLES = {"graph.microsoft.com": "graph", "outlook.office.com": "outlook"}
+
+
+class Gate:
+    """The gateway in a directory that `sceau init` made. It knows the real hosts by their addresses: their names lead to it."""
+
+    def __init__(self, folder, cloud):
+        folder.mkdir()
+        self.port = free_port()
+        home = folder / "gateway"
+        bind = f"127.0.0.1:{self.port}"
+        subprocess.run([sceau(), "init", home, "--host", "graph.microsoft.com", "--bind", bind], check=True, capture_output=True)
+        for old in (home / "services.d").iterdir():
+            old.unlink()
+        shutil.copy(cloud.ca, home / "tls" / "provider-ca.pem")
+        fronted = [host for host in HOSTS if not host.startswith("login")]
+        tables = [
+            f'[[host]]\nname = "{host}"\nrole = "{ROLES.get(host, "sharepoint")}"\nconnect = "127.0.0.1:{cloud.port}"\n' for host in fronted
+        ]
+        (home / "services.d" / "80-m365.toml").write_text(f"""
+kind = "graph"
+name = "m365"
+tenant = "tests"
+service = "m365"
+hosts = {json.dumps(fronted)}
+contact = "tests@example.fr"
+
+[upstream]
+ca_file = "tls/provider-ca.pem"
+
+{"".join(tables)}
+[policy]
+allow = ["directory", "search", "sharing"]
+""")
+        self.ca = home / "tls" / "ca.pem"
+        self.server = Server("sceau", [sceau(), "run", "--config", home / "gateway.toml"], self.port, folder)
+        self.server.start(lambda: accepts(self.port))
+
+    def stop(self):
+        return self.server.stop()
 
 
 class Broken(Exception):

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "clients"))
 
-from cloud import HOSTS, Cloud, Way
+from cloud import HOSTS, Cloud, Gate, Way
 from material import Canary
 from servers import WORK, certificates
 
@@ -84,10 +84,14 @@ def direct(shared_direct, lenient_cloud):
 
 
 @pytest.fixture(scope="session")
-def shared_way(request, shared_cloud, shared_direct):
+def shared_way(request, run_folder, shared_cloud, shared_direct):
     if request.config.getoption("--through") == "direct":
         return shared_direct
-    raise pytest.UsageError("the gateway has no adapter for Graph yet: its fixture belongs here")
+    gate = Gate(run_folder / "gate", shared_cloud)
+    way = Way("gateway", shared_cloud, gate.port, gate.ca)
+    request.addfinalizer(gate.stop)
+    request.addfinalizer(way.close)
+    return way
 
 
 @pytest.fixture

@@ -1,0 +1,319 @@
+//! JSON batches (Microsoft Graph, "Combine multiple HTTP requests using JSON batching"): each inner request is judged as
+//! if it came by itself. What is refused is answered inside, and so is what depends on it. Both documents are spliced.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode, request};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::scanner::Kind;
+use super::session::begun;
+use super::table::Verb;
+use super::upstream::{Ask, is_json, put};
+use super::write::check_change;
+use super::{Call, DOCUMENT, Detail, Graph, detail, error};
+use crate::body::{Cleared, Plain, Released};
+use crate::error::{INTERNAL, OPERATION_DENIED, PROTOCOL, Refusal, UPSTREAM_INVALID};
+use crate::policy::{DocumentPermit, Verdict};
+
+/// Inner requests of a batch.
+const MOST: usize = 20;
+/// Of the provider's answer to a batch; it is read whole.
+const ANSWER: usize = 8 * 1024 * 1024;
+const FORM: &str = "The batch is malformed.";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch<'d> {
+    #[serde(borrow)]
+    requests: Vec<&'d RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inner<'d> {
+    #[serde(borrow)]
+    id: Cow<'d, str>,
+    #[serde(borrow)]
+    method: Cow<'d, str>,
+    #[serde(borrow)]
+    url: Cow<'d, str>,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, String>,
+    #[serde(borrow)]
+    body: Option<&'d RawValue>,
+    #[serde(default, rename = "dependsOn")]
+    depends_on: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Answers<'d> {
+    #[serde(borrow)]
+    responses: &'d RawValue,
+}
+
+#[derive(Deserialize)]
+struct Answered<'d> {
+    #[serde(borrow)]
+    id: Cow<'d, str>,
+    status: u16,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, Value>,
+    #[serde(borrow)]
+    body: Option<&'d RawValue>,
+}
+
+/// An inner request that goes on.
+struct Sent {
+    id: String,
+    detail: Detail,
+    head: request::Parts,
+}
+
+/// Where a part of a document stands in it.
+fn span(document: &str, part: &str) -> Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(document.as_ptr() as usize);
+    start..start + part.len()
+}
+
+fn malformed<E>(_: E) -> Refusal {
+    Refusal::new(&PROTOCOL).message(FORM)
+}
+
+impl Graph {
+    pub(super) async fn batch(
+        &self,
+        call: &Call<'_>,
+        permit: &DocumentPermit,
+        body: Plain,
+    ) -> Result<Response<Released>, Refusal> {
+        let document = body.collect(4 * DOCUMENT).await?;
+        let document = String::from_utf8(document).map_err(malformed)?;
+        let batch: Batch<'_> = serde_json::from_str(&document).map_err(malformed)?;
+        if batch.requests.is_empty() || batch.requests.len() > MOST {
+            return Err(Refusal::new(&PROTOCOL).message("A batch holds 1 to 20 requests."));
+        }
+        let (mut sent, mut local, mut ids) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let mut refused: BTreeSet<String> = BTreeSet::new();
+        let mut pieces = Vec::new();
+        for raw in &batch.requests {
+            let inner: Inner<'_> = serde_json::from_str(raw.get()).map_err(malformed)?;
+            let id = inner.id.clone().into_owned();
+            if !ids.insert(id.clone()) {
+                return Err(malformed(()));
+            }
+            let judged = match inner.depends_on.iter().any(|id| refused.contains(id)) {
+                true => Err(dependent()),
+                false => self.judge(call, &inner),
+            };
+            match judged {
+                Ok((head, detail, body)) => {
+                    pieces.push(with_body(raw.get(), inner.body.map(RawValue::get), body));
+                    sent.push(Sent { id, detail, head });
+                }
+                Err(refusal) => {
+                    local.push(self.inner_answer(call, &id, &refusal));
+                    refused.insert(id);
+                }
+            }
+        }
+        if sent.is_empty() {
+            return Ok(answer(format!("{{\"responses\":[{}]}}", local.join(","))));
+        }
+        let request = format!("{{\"requests\":[{}]}}", pieces.join(","));
+        let ask = Ask::from_client(call).header(CONTENT_TYPE, "application/json");
+        let response = self.send(ask, Cleared::document(request, permit)).await?;
+        if response.status() != StatusCode::OK || !is_json(response.headers()) {
+            return self.answer(call, response);
+        }
+        let (head, body) = response.into_parts();
+        let document = body.collect(ANSWER).await?;
+        let document = self.answered(call, document, &sent, &local).await?;
+        let mut out = answer(document);
+        let mut headers = self.head(head.status, &head.headers)?;
+        headers.extend(out.headers_mut().drain().filter_map(|(n, v)| Some((n?, v))));
+        *out.headers_mut() = headers;
+        Ok(out)
+    }
+
+    /// What becomes of an inner request, and of its body where that changes.
+    fn judge(
+        &self,
+        call: &Call<'_>,
+        inner: &Inner<'_>,
+    ) -> Result<(request::Parts, Detail, Option<String>), Refusal> {
+        let head = head(call, inner)?;
+        let detail = detail(&self.settings, &head)?;
+        if let Verdict::Refuse(why) = self.policy.decide(detail.row.class) {
+            return Err(Refusal::new(&OPERATION_DENIED).message(why));
+        }
+        let alone = || {
+            Err(Refusal::new(&OPERATION_DENIED)
+                .message("Files are sent and read by themselves, not within a batch."))
+        };
+        let body = inner.body.map(RawValue::get);
+        let text = body.unwrap_or_default();
+        let changed = match detail.row.verb {
+            Verb::Items | Verb::Versions | Verb::Bare | Verb::Empty | Verb::Content => {
+                if body.is_some_and(|body| body != "null") {
+                    return Err(Refusal::new(&PROTOCOL).message("This request has no body."));
+                }
+                None
+            }
+            Verb::Change => {
+                if body.is_some() {
+                    check_change(text.as_bytes())?;
+                }
+                None
+            }
+            Verb::CreateSession if body.is_some() => {
+                let begun = begun(text.as_bytes())?;
+                Some(String::from_utf8(begun).map_err(malformed)?)
+            }
+            Verb::CreateSession | Verb::Relay => None,
+            Verb::PutContent | Verb::Session | Verb::Commit | Verb::Batch => return alone(),
+            Verb::Never => return Err(Refusal::new(&INTERNAL)),
+        };
+        Ok((head, detail, changed))
+    }
+
+    /// The provider's answers as the client is to see them, and the gateway's own among them.
+    async fn answered(
+        &self,
+        call: &Call<'_>,
+        document: Vec<u8>,
+        sent: &[Sent],
+        local: &[String],
+    ) -> Result<String, Refusal> {
+        let wrong =
+            || Refusal::new(&UPSTREAM_INVALID).message("The provider's answers are malformed.");
+        let document = String::from_utf8(document).map_err(|_| wrong())?;
+        let outer: Answers<'_> = serde_json::from_str(&document).map_err(|_| wrong())?;
+        let list: Vec<&RawValue> =
+            serde_json::from_str(outer.responses.get()).map_err(|_| wrong())?;
+        let mut all = local.to_vec();
+        for raw in list {
+            let one: Answered<'_> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+            let Some(asked) = sent.iter().find(|sent| sent.id == *one.id) else {
+                return Err(wrong());
+            };
+            all.push(match self.inner(call, asked, &one).await {
+                Ok(body) => with_body(raw.get(), one.body.map(RawValue::get), body),
+                Err(refusal) => self.inner_answer(call, &one.id, &refusal),
+            });
+        }
+        let at = span(&document, outer.responses.get());
+        Ok(format!(
+            "{}[{}]{}",
+            &document[..at.start],
+            all.join(","),
+            &document[at.end..]
+        ))
+    }
+
+    /// The body of one answer, where it changes.
+    async fn inner(
+        &self,
+        call: &Call<'_>,
+        asked: &Sent,
+        one: &Answered<'_>,
+    ) -> Result<Option<String>, Refusal> {
+        for (name, value) in &one.headers {
+            if name.eq_ignore_ascii_case("location") {
+                self.address(value.as_str().unwrap_or_default())?;
+            }
+        }
+        let text = one.body.map(RawValue::get).unwrap_or_default();
+        let wrong =
+            || Refusal::new(&UPSTREAM_INVALID).message("The provider answers something else.");
+        if asked.detail.row.verb == Verb::Content && (200..300).contains(&one.status) {
+            return Err(wrong());
+        }
+        if !text.starts_with(['{', '[']) {
+            return Ok(None);
+        }
+        let inner = Call {
+            head: &asked.head,
+            row: asked.detail.row,
+            drive: asked.detail.drive.as_deref(),
+            ..*call
+        };
+        if asked.detail.row.verb == Verb::CreateSession && (200..300).contains(&one.status) {
+            self.adopt(&inner, text.as_bytes()).await?;
+        }
+        let kind = match asked.detail.row.verb {
+            Verb::Versions => Kind::Versions,
+            _ => Kind::Items,
+        };
+        let shown = self.shown(&inner, kind, text.as_bytes()).await?;
+        String::from_utf8(shown).map(Some).map_err(|_| wrong())
+    }
+
+    fn inner_answer(&self, call: &Call<'_>, id: &str, refusal: &Refusal) -> String {
+        let status = StatusCode::from_u16(refusal.status());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let request = call.exchange.request_id.to_string();
+        let body = error::document(&self.settings, refusal, status, &request);
+        format!(
+            "{{\"id\":{},\"status\":{},\"headers\":{{\"Content-Type\":\"application/json\"}},\"body\":{}}}",
+            Value::from(id),
+            status.as_u16(),
+            String::from_utf8_lossy(&body)
+        )
+    }
+}
+
+/// The inner request as if it had come by itself.
+fn head(call: &Call<'_>, inner: &Inner<'_>) -> Result<request::Parts, Refusal> {
+    let version = call.head.uri.path().trim_start_matches('/');
+    let version = version.split('/').next().unwrap_or_default();
+    let slash = if inner.url.starts_with('/') { "" } else { "/" };
+    let method = Method::from_bytes(inner.method.as_bytes()).map_err(malformed)?;
+    let target = format!("/{version}{slash}{}", inner.url);
+    if target.contains('#') {
+        return Err(malformed(()));
+    }
+    let request = Request::builder().method(method).uri(target).body(());
+    let (mut head, ()) = request.map_err(malformed)?.into_parts();
+    let mut headers = HeaderMap::new();
+    for (name, value) in &inner.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(malformed)?;
+        headers.append(name, HeaderValue::from_str(value).map_err(malformed)?);
+    }
+    let host = HeaderValue::from_str(call.authority).map_err(malformed)?;
+    headers.insert(http::header::HOST, host);
+    head.headers = headers;
+    Ok(head)
+}
+
+/// The text of an inner message with another body.
+fn with_body(text: &str, body: Option<&str>, changed: Option<String>) -> String {
+    match (body, changed) {
+        (Some(body), Some(changed)) => {
+            let at = span(text, body);
+            format!("{}{changed}{}", &text[..at.start], &text[at.end..])
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn dependent() -> Refusal {
+    let mut refusal =
+        Refusal::new(&PROTOCOL).message("A request that this one depends on was refused.");
+    refusal.status = Some(StatusCode::FAILED_DEPENDENCY.as_u16());
+    refusal
+}
+
+fn answer(document: String) -> Response<Released> {
+    let length = document.len();
+    let mut answer = Response::new(Released::document(document));
+    let headers = answer.headers_mut();
+    put(headers, CONTENT_TYPE, "application/json");
+    put(headers, CONTENT_LENGTH, &length.to_string());
+    answer
+}

@@ -1,0 +1,16 @@
+//! The Microsoft 365 adapter against a provider in memory.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod batches;
+mod content;
+mod gate;
+mod listings;
+mod provider;
+mod refusals;
+mod sessions;
