@@ -1,6 +1,8 @@
 """rclone with its onedrive backend, business."""
 
 import json
+import os
+import subprocess
 
 import pytest
 from harness.material import MIB, NAMES, Tree
@@ -88,9 +90,6 @@ def test_ranges(rclone, tree):
     rclone("copy", tree.root / "sizes", rclone.at("a"))
     whole = (tree.root / "sizes/327681.bin").read_bytes()
     tool = program("rclone", "tests/run --install")
-    import os
-    import subprocess
-
     for first, count in ((0, 1), (65_535, 2), (327_680, 1), (100, 70_000)):
         done = subprocess.run(
             [tool, "--config", rclone.config, "--ca-cert", rclone.way.ca, "cat", "--offset", str(first), "--count", str(count), rclone.at("a/327681.bin")],
@@ -132,11 +131,9 @@ def test_stream_of_unknown_length(rclone, way, tmp_path, canary):
 
 def test_through_the_hosts_of_the_tenant(way, tmp_path, place, tree):
     """`tenant_url`: nothing goes to graph.microsoft.com."""
-    url = "https://contoso-my.sharepoint.com/personal/adele_contoso_onmicrosoft_com/_api/v2.0"
+    url = "https://contoso-my.sharepoint.com/personal/adele_contoso_onmicrosoft_com/_api"
     tenant = Rclone(way, tmp_path, place, tenant_url=url)
     before = way.cloud.last_request()
-    if "tenant_url" not in tenant("help", "backend", "onedrive").stdout.replace("-", "_"):
-        pytest.fail("this rclone has no tenant_url")
     tenant("copy", tree.root / "sizes", tenant.at("a"))
     tenant("check", tree.root / "sizes", tenant.at("a"))
     hosts = {one["host"] for one in way.cloud.requests(before)}

@@ -32,17 +32,33 @@ class Tunnel:
         assert method == b"CONNECT"
         server = socket.create_connection(("127.0.0.1", self.to or int(target.rsplit(b":", 1)[1])))
         client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-        threading.Thread(target=carry, args=[server, client], daemon=True).start()
+        back = threading.Thread(target=carry, args=[server, client], daemon=True)
+        back.start()
         carry(client, server)
+        back.join()
+        for end in (client, server):
+            end.close()
 
     def close(self):
         self.listener.close()
 
 
 def carry(source, target):
-    """One direction, until its end or a reset. Closing would not wake who reads from the target just then."""
-    with contextlib.suppress(OSError):
-        while data := source.recv(1 << 16):
+    """One direction, until its end. A reset ends the other direction too; a target that takes no more may still be answering."""
+    while True:
+        try:
+            data = source.recv(1 << 16)
+        except OSError:
+            stop(source, socket.SHUT_RDWR)
+            return stop(target, socket.SHUT_RDWR)
+        if not data:
+            return stop(target, socket.SHUT_WR)
+        try:
             target.sendall(data)
+        except OSError:
+            return None
+
+
+def stop(end, how):
     with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
+        end.shutdown(how)

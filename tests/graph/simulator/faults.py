@@ -54,6 +54,8 @@ class Switches:
     strict_sni: bool = True
     # delta of business drives leaves cTag away, as documented
     delta_ctag: bool = False
+    # and the path of the parent, without which onedrive 2.4.23 takes each change for the drive's root
+    delta_path: bool = False
     # a change of fileSystemInfo makes a version, as OneDrive for Business does
     metadata_versions: bool = True
     # the smallest attachment that may go by a session; the documents say from 3 MB on

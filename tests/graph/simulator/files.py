@@ -35,7 +35,7 @@ class Files:
 
     def __init__(self, tenant, store, grants, uploads, switches):
         self.tenant, self.store, self.grants, self.uploads, self.switches = tenant, store, grants, uploads, switches
-        self.monitors = {}
+        self.monitors, self.walks = {}, {}
 
     def serve(self, request, drive, rest):
         self.store.settle()
@@ -74,7 +74,7 @@ class Files:
         if not rest.startswith(":"):
             return start, None, rest.strip("/")
         path, colon, action = rest[1:].partition(":")
-        names = [unquote(name) for name in path.split("/") if name]
+        names = [unquote(name) for name in path.split("/") if name not in ("", ".")]
         return start, names, action.strip("/")
 
     def act(self, request, drive, start, names, action, query):
@@ -329,35 +329,42 @@ class Files:
         self.only(request, "GET")
         found = re.search(r"\(token='([^']*)'\)", rest or "")
         token = unquote(found[1]) if found else query.get("token", query.get("$deltatoken"))
-        cursor = {"epoch": drive.epoch, "since": 0, "first": True}
         base = f"https://{request.host}" + re.sub(r"\(.*", "", request.path)
+        cursor = {"epoch": drive.epoch, "since": 0}
         if token == "latest":
-            cursor = {"epoch": drive.epoch, "since": drive.sequence, "first": False}
+            cursor["since"] = drive.sequence
         elif token:
             cursor = self.cursor(drive, token, base)
-        fresh = cursor["first"]
-        changed = sorted((one for one in drive.items.values() if one.sequence > cursor["since"]), key=lambda one: one.sequence)
-        if start.parent:
-            inside = {start.id, *(one.id for one in drive.below(start))}
-            changed = [one for one in changed if one.id in inside or one.deleted]
-        changed = [one for one in changed if not (fresh and one.deleted)]
-        size = min(int(query.get("$top", self.switches.page)), HIGHEST_PAGE)
-        some, more = changed[:size], len(changed) > size
+        walk = self.walks.get(cursor.get("walk")) or self.walk(drive, start, cursor["since"])
+        at, size = cursor.get("at", 0), min(int(query.get("$top", self.switches.page)), HIGHEST_PAGE)
+        some, more = walk["items"][at : at + size], len(walk["items"]) > at + size
         wanted = [name for name in query.get("$select", "").split(",") if name]
         values = [select(items.changed(one, self.grants, self.switches, wanted), query, ["deleted", "id"]) for one in some]
-        since = some[-1].sequence if more else drive.sequence
-        link = {"epoch": drive.epoch, "since": since, "first": fresh and more}
+        link = {"epoch": drive.epoch, "since": walk["until"]}
+        if more:
+            link |= {"walk": walk["id"], "at": at + size}
         kept = "".join(f"&{key}={quote(query[key], safe=',')}" for key in ("$select", "$top", "$expand") if key in query)
         url = f"{base}?token={base64.urlsafe_b64encode(json.dumps(link).encode()).decode().rstrip('=')}{kept}"
         body = {"@odata.context": context(drive, "items"), "value": values}
         body["@odata.nextLink" if more else "@odata.deltaLink"] = url
         return shown(body)
 
+    def walk(self, drive, start, since):
+        """What changed, the folders before what is in them. What changes while the pages are read comes with the next delta."""
+        changed = [one for one in drive.items.values() if one.sequence > since and (since or not one.deleted)]
+        if start.parent:
+            inside = {start.id, *(one.id for one in drive.below(start))}
+            changed = [one for one in changed if one.id in inside or one.deleted]
+        changed.sort(key=lambda one: (len(drive.names(one)), one.sequence))
+        identity = str(len(self.walks))
+        self.walks[identity] = {"id": identity, "items": changed, "until": drive.sequence}
+        return self.walks[identity]
+
     @staticmethod
     def cursor(drive, token, base):
         """A token of ours; a moment in time gives all, which is allowed; one of a former epoch must start again."""
         if re.match(r"\d{4}-\d\d-\d\dT", token):
-            return {"epoch": drive.epoch, "since": 0, "first": False}
+            return {"epoch": drive.epoch, "since": 0}
         try:
             cursor = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         except ValueError as fault:

@@ -77,9 +77,10 @@ def download_url(item, grants, version=None):
 
 
 def changed(item, grants, switches, wanted):
-    """As delta shows it: without cTag, without the parent's path, and of what is gone little more than the id."""
+    """As delta shows it: without cTag and the parent's path, and of what is gone little more than the id."""
     shown = show(item, grants, wanted)
-    shown["parentReference"].pop("path", None)
+    if not switches.delta_path:
+        shown["parentReference"].pop("path", None)
     if not switches.delta_ctag:
         shown.pop("cTag")
     if item.deleted:

@@ -122,6 +122,12 @@ class SharePoint:
         if name == "currentuser":
             user = self.tenant.user(request)
             return self.entity("SP.User", "currentuser", {"Id": 9, "Title": user["displayName"], "Email": user["mail"]}, verbose)
+        attached = re.search(r"/Lists/([^/]+)/Attachments/(\d+)/(.+)\Z", str(arguments.get("0", arguments.get("decodedurl", ""))))
+        if name.startswith("getfilebyserverrelative") and attached:
+            row = self.lists.get((site["id"], attached[1]), {}).get(int(attached[2]))
+            if not row:
+                raise missing()
+            return self.attachments(request, site, attached[1], row, {"0": attached[3]}, steps[1:], method, verbose)
         if name in ("getfilebyserverrelativeurl", "getfilebyserverrelativepath", "getfilebyid"):
             return self.file(request, site, self.found(site, name, arguments), steps[1:], method, verbose)
         if name in ("getfolderbyserverrelativeurl", "getfolderbyserverrelativepath", "getfolderbyid"):
@@ -408,11 +414,11 @@ class SharePoint:
         if not steps:
             return self.entity("SP.List", title, {"Title": title, "ItemCount": len(rows), "ListItemEntityTypeFullName": "SP.ListItem"}, verbose)
         name, arguments = steps[0]
-        if name != "items":
-            if name == "getitembyid":
-                name, steps = "items", [("items", arguments), *steps[1:]]
-            else:
-                raise refused(f"Cannot find resource for the request {name}.", 404)
+        if name == "items" and len(steps) > 1 and steps[1][0] == "getbyid":
+            steps = steps[1:]
+            arguments = steps[0][1]
+        elif name not in ("items", "getitembyid"):
+            raise refused(f"Cannot find resource for the request {name}.", 404)
         if not arguments:
             if method == "POST":
                 asked = json.loads(request.body() or b"{}")
