@@ -17,7 +17,7 @@ use crate::net::{
     Certificates, ClientTls, Edge, EdgeBounds, IssueError, LocalCa, Opened, Pair, Provider,
     ProviderSettings, ServerTls, TlsError,
 };
-use crate::proxy::{Bounds, Duplicate, Proxy, Routes, Site};
+use crate::proxy::{Bounds, ConversationBounds, Duplicate, Proxy, Routes, Site};
 use crate::seal::aead::{SelfTestError, hardware_aes, self_test};
 use crate::seal::name::NameKey;
 use crate::seal::token::Index;
@@ -307,6 +307,11 @@ fn site(
         in_flight: limits.in_flight,
         idle: limits.idle_timeout,
         minimum_rate: limits.minimum_rate,
+        conversations: ConversationBounds {
+            count: limits.websockets,
+            ping: limits.websocket_ping,
+            idle: limits.websocket_idle,
+        },
     };
     Ok((Site::new(routes, bounds), lasting))
 }

@@ -73,13 +73,22 @@ fn tokens_do_not_open_in_fields_that_clients_send_back() {
     ];
     let mut headers = vec![("content-type", "text/plain".to_owned())];
     headers.extend(fields.iter().map(|name| (*name, format!("/a={t}"))));
+    let sealed = [
+        ("content-type", "application/json"),
+        ("x-subject", "secret"),
+    ];
+    gate.send("POST", "/send", &sealed, b"{}");
+    let subject = gate.provider.last().headers["x-subject"].clone();
+    headers.push(("x-subject", subject.to_str().unwrap().to_owned()));
     headers.push(("x-subject", t.clone()));
     gate.provider.can_with("/read", 200, headers, "x");
     let answer = gate.get("/read");
     for name in fields {
         assert_eq!(answer.header(name), format!("/a={t}"), "{name}");
     }
-    assert_eq!(answer.header("x-subject"), "secret");
+    let subjects: Vec<_> = answer.headers.get_all("x-subject").iter().collect();
+    let other_field = "[Sceau: this text does not open, code field]";
+    assert_eq!(subjects, ["secret", other_field]);
 }
 
 #[test]
@@ -169,6 +178,42 @@ fn redirects_that_browsers_read_as_another_host() {
     }
 }
 
+#[test]
+fn a_head_leads_nowhere_else_and_shows_the_answer_to_no_foreign_page() {
+    let gate = Gate::new(RULES);
+    let kind = ("content-type", "application/json".to_owned());
+    for refresh in ["0;url=https://evil.example/", "1, //evil.example"] {
+        let headers = vec![kind.clone(), ("refresh", refresh.to_owned())];
+        gate.provider.can_with("/read", 200, headers, "{}");
+        assert_eq!(gate.get("/read").code(), "upstream-invalid", "{refresh}");
+    }
+    let headers = vec![
+        kind,
+        ("refresh", "9; url=https://forum.example.net/a".to_owned()),
+        ("link", "<https://evil.example/>; rel=next".to_owned()),
+        ("content-location", "//evil.example/".to_owned()),
+        (
+            "access-control-allow-origin",
+            "https://evil.example".to_owned(),
+        ),
+        ("access-control-allow-credentials", "true".to_owned()),
+        (
+            "reporting-endpoints",
+            "a=\"https://evil.example\"".to_owned(),
+        ),
+        ("referrer-policy", "unsafe-url".to_owned()),
+        ("set-cookie", "a=b; Path=/; Domain=example.fr".to_owned()),
+    ];
+    gate.provider.can_with("/read", 200, headers, "{}");
+    let answer = gate.get("/read");
+    assert_eq!(
+        answer.header("refresh"),
+        "9; url=https://forum.example.fr/a"
+    );
+    assert_eq!(answer.header("set-cookie"), "a=b; Path=/");
+    assert_eq!(answer.headers.len(), 3, "{:?}", answer.headers);
+}
+
 /// Digest credentials repeat the query and path as the client has them (RFC 7616, section 3.4).
 #[test]
 fn credentials_that_repeat_a_sealed_query_are_refused() {
@@ -237,12 +282,52 @@ beside = "title_index"
 #[test]
 fn the_gateways_index_stands_alone() {
     let gate = Gate::new(INDEXED);
-    let whole = "{\"title\":\"new\",\"title_index\":\"old\"}";
-    assert_eq!(gate.json("POST", "/save", whole).code(), "request-refused");
+    for body in [
+        "{\"title\":\"new\",\"title_index\":\"old\"}",
+        "{\"title_index\":\"old\"}",
+        "{\"title_index\":null}",
+        "{\"Title_Index\":\"old\"}",
+    ] {
+        assert_eq!(gate.json("POST", "/save", body).code(), "rule-violated");
+    }
+    assert_eq!(gate.provider.count(), 0);
     assert_eq!(
         gate.json("POST", "/save", "{\"title\":\"new\"}").status,
         201
     );
     let elements = INDEXED.replace("$.title\"", "$.titles[*]\"");
     assert!(load(&elements).err().unwrap().contains("`index`"));
+}
+
+#[test]
+fn of_a_form_too_the_gateway_alone_writes_the_index() {
+    let form = INDEXED
+        .replace("\"json\"\nanswer", "\"form\"\nanswer")
+        .replace("clear = [\"$\"]", "clear = [\"status\"]")
+        .replace("json = \"$.title\"", "form = \"title\"");
+    let gate = Gate::new(&form);
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    for body in ["title=a&title_index=b", "title_index=b", "title_index[]=b"] {
+        let answer = gate.send("POST", "/save", &kind, body.as_bytes());
+        assert_eq!(answer.code(), "rule-violated", "{body}");
+        assert!(answer.text().contains("equality index"), "{body}");
+    }
+    assert_eq!(gate.provider.count(), 0);
+    let answer = gate.send("POST", "/save", &kind, b"title=a&status=b");
+    assert_eq!(answer.status, 201);
+    for (place, clear) in [(&form, "status"), (&INDEXED.to_owned(), "$")] {
+        let name = clear.replace('$', "$.a.").replace("status", "") + "title_index";
+        let open = place.replace(
+            &format!("clear = [\"{clear}\"]"),
+            &format!("clear = [\"{name}\"]"),
+        );
+        assert!(
+            load(&open).err().unwrap().contains("writes an index"),
+            "{open}"
+        );
+    }
+    let second = format!(
+        "{form}[[rule.seal]]\nform = \"name\"\nindex = \"exact\"\nbeside = \"title_index\"\n"
+    );
+    assert!(load(&second).err().unwrap().contains("writes an index"));
 }

@@ -9,7 +9,7 @@ use super::settings::{RequestBody, Rule, Sealed};
 use super::urlencoded::{self, Treated};
 use super::values::Sealer;
 use crate::adapter::alike;
-use crate::adapter::json;
+use crate::adapter::json::{self, Path, Paths};
 use crate::body::{Cleared, Outbound, Plain, SealBody, SealPlan, Tail};
 use crate::error::{BODY_INCOMPLETE, ENCODING_UNKNOWN, INTERNAL, PROTOCOL, RULE_VIOLATED, Refusal};
 use crate::policy::{DocumentPermit, RelayPermit};
@@ -110,14 +110,10 @@ pub(super) async fn body(
         (RequestBody::Json { fields, paths }, Permit::Document(permit)) => {
             expect_type(rule, &head.headers, to)?;
             let document = plain.collect(limit).await?;
-            let sealed = json::rewrite(&document, paths, |picked| {
-                sealer.json(&fields[picked.path].sealing, &picked)
-            })?;
-            // a client that writes a whole record back writes its old index too
-            if fields.iter().any(|field| field.sealing.indexed()) {
-                json::check(&sealed)?;
-            }
-            Ok(Cleared::document(sealed, permit))
+            Ok(Cleared::document(
+                document_of(&document, fields, paths, &sealer)?,
+                permit,
+            ))
         }
         (RequestBody::Form { fields, clear }, Permit::Document(permit)) => {
             expect_type(rule, &head.headers, to)?;
@@ -148,6 +144,24 @@ pub(super) async fn body(
     }
 }
 
+/// A JSON document with its fields sealed.
+pub(super) fn document_of(
+    document: &[u8],
+    fields: &[Sealed<Path>],
+    paths: &Paths,
+    sealer: &Sealer,
+) -> Result<Vec<u8>, Refusal> {
+    let sealed = json::rewrite(document, paths, |picked| match fields.get(picked.path) {
+        Some(field) => sealer.json(&field.sealing, &picked),
+        None => Err(own_index()),
+    })?;
+    // two indexes of one name beside one another
+    if fields.iter().any(|field| field.sealing.beside().is_some()) {
+        json::check(&sealed)?;
+    }
+    Ok(sealed)
+}
+
 /// What becomes of a form's field.
 pub(super) fn field(
     fields: &[Sealed<String>],
@@ -160,6 +174,10 @@ pub(super) fn field(
     if let Some(sealed) = find(fields, name) {
         return sealer.pair(&sealed.sealing, value);
     }
+    let mut indexes = fields.iter().filter_map(|field| field.sealing.beside());
+    if indexes.any(|index| alike::parameter(name, index)) {
+        return Err(own_index());
+    }
     if clear.iter().any(|known| known == name) {
         return Ok(Treated::Kept);
     }
@@ -168,6 +186,12 @@ pub(super) fn field(
         rule.name,
         shown(name)
     )))
+}
+
+/// A client that writes a whole record back writes its old index too, or a text where the provider looks for one.
+fn own_index() -> Refusal {
+    Refusal::new(&RULE_VIOLATED)
+        .message("The request holds an equality index, which the gateway writes itself.")
 }
 
 /// # Errors

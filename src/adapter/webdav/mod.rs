@@ -265,8 +265,9 @@ impl Adapter for WebDav {
         }
         links::check_path(head.uri.path())?;
         Ok(Operation {
-            name: row.name,
+            name: row.name.into(),
             class: row.class,
+            switches: false,
             detail: Box::new(row),
         })
     }

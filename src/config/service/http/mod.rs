@@ -1,5 +1,7 @@
 //! `kind = "http"`.
 
+mod message;
+mod opens;
 mod overlap;
 mod rule;
 mod sealing;
@@ -24,6 +26,7 @@ pub(super) fn read(
     let contact_given = root.has("contact");
     let contact = root.optional("contact", value::string);
     let headers = root.items("headers", Some("[]"), header);
+    let origins = root.items("origins", Some("[]"), origin);
     let upstream = upstream(root.table("upstream"), files);
     let rules = rule::rules(root);
     let rest = || {
@@ -43,6 +46,7 @@ pub(super) fn read(
                 language: language?,
                 contact,
                 headers: headers?.into_iter().map(|(_, name)| name).collect(),
+                origins: origins?.into_iter().map(|(_, origin)| origin).collect(),
                 max_document,
                 rules: rules?,
             }),
@@ -69,4 +73,15 @@ fn header(value: &toml::de::DeValue<'_>) -> Result<HeaderName, String> {
         return Err(format!("`{text}` belongs to the gateway"));
     }
     HeaderName::try_from(&text).map_err(|_| "expected the name of a header field".into())
+}
+
+/// `https://host[:port]` as browsers write it, or `*`.
+fn origin(value: &toml::de::DeValue<'_>) -> Result<String, String> {
+    let text = value::string(value)?;
+    let host = text.strip_prefix("https://").unwrap_or_default();
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:[]".contains(c);
+    if text == "*" || !host.is_empty() && host.chars().all(legal) {
+        return Ok(text);
+    }
+    Err("expected an origin such as \"https://app.example.fr\", in lower case and without a path, or \"*\"".into())
 }
