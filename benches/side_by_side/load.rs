@@ -1,5 +1,6 @@
-//! The client of the measure: keep-alive connections over TLS 1.3, requests signed with SigV4 (`UNSIGNED-PAYLOAD`), every
-//! byte received compared with the pattern that was sent. One JSON line on standard output.
+//! The client of the measure: keep-alive connections over TLS 1.3, requests signed with SigV4 (`UNSIGNED-PAYLOAD`) unless
+//! the service has no signatures, every byte received compared with the pattern that was sent. One JSON line on standard
+//! output.
 
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};
@@ -13,8 +14,8 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::{digest, hmac};
 use bytes::Bytes;
 use clap::{Parser, ValueEnum};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, RANGE};
-use http::{Method, Request, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, RANGE};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -39,6 +40,8 @@ enum Operation {
     Get,
     Multipart,
     Range,
+    /// A chat message: a JSON document that is posted
+    Message,
     Idle,
 }
 
@@ -49,6 +52,12 @@ struct Arguments {
     port: u16,
     #[arg(long)]
     ca: PathBuf,
+    /// The name that the server is called by
+    #[arg(long, default_value = "localhost")]
+    host: String,
+    /// Requests without a signature
+    #[arg(long)]
+    unsigned: bool,
     #[arg(long, default_value = "bench")]
     bucket: String,
     /// The objects are KEY-0, KEY-1, ...
@@ -170,6 +179,7 @@ struct Signer {
     date: String,
     key: hmac::Key,
     host: String,
+    unsigned: bool,
 }
 
 impl Signer {
@@ -189,7 +199,8 @@ impl Signer {
             access_key: arguments.access_key.clone(),
             scope: format!("{day}/{}/s3/aws4_request", arguments.region),
             key: hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()),
-            host: format!("localhost:{}", arguments.port),
+            host: format!("{}:{}", arguments.host, arguments.port),
+            unsigned: arguments.unsigned,
             date,
         })
     }
@@ -203,6 +214,17 @@ impl Signer {
         range: Option<(u64, u64)>,
         body: Outgoing,
     ) -> Result<Request<Outgoing>, Failure> {
+        let mut request = Request::builder().method(&method).uri(match query {
+            "" => path.to_owned(),
+            _ => format!("{path}?{query}"),
+        });
+        request = request.header(HOST, &self.host);
+        if let Some((from, to)) = range {
+            request = request.header(RANGE, format!("bytes={from}-{to}"));
+        }
+        if self.unsigned {
+            return Ok(request.body(body)?);
+        }
         const SIGNED: &str = "host;x-amz-content-sha256;x-amz-date";
         let (host, date, scope) = (&self.host, &self.date, &self.scope);
         let canonical = format!(
@@ -212,14 +234,7 @@ impl Signer {
         let hashed = hex::encode(digest::digest(&digest::SHA256, canonical.as_bytes()));
         let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashed}");
         let signature = hex::encode(hmac::sign(&self.key, text.as_bytes()));
-        let target = match query {
-            "" => path.to_owned(),
-            _ => format!("{path}?{query}"),
-        };
-        let mut request = Request::builder()
-            .method(method)
-            .uri(target)
-            .header(HOST, host)
+        request = request
             .header("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
             .header("x-amz-date", date)
             .header(
@@ -229,9 +244,6 @@ impl Signer {
                     self.access_key
                 ),
             );
-        if let Some((from, to)) = range {
-            request = request.header(RANGE, format!("bytes={from}-{to}"));
-        }
         Ok(request.body(body)?)
     }
 }
@@ -252,7 +264,7 @@ impl Run {
         stream.set_nodelay(true)?;
         let stream = self
             .tls
-            .connect(ServerName::try_from("localhost")?, stream)
+            .connect(ServerName::try_from(self.arguments.host.clone())?, stream)
             .await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
@@ -343,6 +355,21 @@ impl Run {
         }
     }
 
+    /// One of many messages of a chat.
+    async fn message(&self, connection: &mut Connection, seed: u64) -> Result<u64, Failure> {
+        let text = "La réunion de demain est avancée à 9 h 30, salle 114. ".repeat(4);
+        let document = format!("{{\"kind\":\"chat\",\"reply_to\":{seed},\"text\":\"{text}\"}}");
+        let length = document.len() as u64;
+        let path = format!("/{}/messages", self.arguments.bucket);
+        let body = Outgoing::Document(Some(document.into()));
+        let mut request = self.signer.request(Method::POST, &path, "", None, body)?;
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(CONTENT_TYPE, json);
+        let answer = self.send(connection, request, StatusCode::CREATED).await?;
+        self.text(answer).await?;
+        Ok(length)
+    }
+
     async fn multipart(&self, connection: &mut Connection, seed: u64) -> Result<u64, Failure> {
         let (size, part) = (self.arguments.size, self.arguments.length);
         let path = self.path(seed);
@@ -401,6 +428,7 @@ impl Run {
             bytes += match self.arguments.operation {
                 Operation::Put => self.put(&mut connection, seed).await?,
                 Operation::Get | Operation::Idle => self.get(&mut connection, seed, None).await?,
+                Operation::Message => self.message(&mut connection, number).await?,
                 Operation::Multipart => self.multipart(&mut connection, seed).await?,
                 Operation::Range => {
                     state = state

@@ -10,7 +10,7 @@ use super::sessions::Sessions;
 use crate::adapter::Adapter;
 use crate::adapter::http::Http;
 use crate::adapter::s3::S3;
-use crate::adapter::webdav::WebDav;
+use crate::adapter::webdav::{Stores, WebDav};
 use crate::config::{Certificate, Gateway, Kind, Limits, Listener, Service, Transport};
 use crate::keyring::{BoundEpochs, KeyError, Keyring};
 use crate::net::{
@@ -340,9 +340,12 @@ fn serve(
             let policy = service.policy.clone();
             let names = NameKey::new(&secret, &context);
             let sessions = Arc::new(Sessions::new(keyring.clone(), context));
-            let vault = Vault::new(kept.rows.clone(), &secret, sessions)?;
+            let stores = Stores {
+                vault: Vault::new(kept.rows.clone(), &secret, sessions)?,
+                spool: Spool::open(&kept.settings)?,
+            };
             Arc::new(WebDav::new(
-                settings, policy, names, vault, epochs, provider, salts,
+                settings, policy, names, stores, epochs, provider, salts,
             ))
         }
         Kind::Http(settings) => {

@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use tungstenite::{Message, Utf8Bytes};
 
-use super::ProviderSocket;
+use super::{Guide, ProviderSocket};
 use crate::error::Refusal;
 use crate::policy::DocumentPermit;
-use crate::seal::scan::{Found, Output, Reading, Scanner};
+use crate::seal::scan::{Found, Opens, Output, Reading, Scanner};
 
 /// A whole message, however many frames it came in.
 pub(super) enum Payload {
@@ -110,6 +110,22 @@ impl SealedMessage {
     pub fn is_binary(&self) -> bool {
         matches!(self.0, Payload::Binary(_))
     }
+
+    /// Whether it begins as a JSON document of more than a word does.
+    pub fn begins_json(&self) -> bool {
+        let bytes = match &self.0 {
+            Payload::Text(text) => text.as_bytes(),
+            Payload::Binary(bytes) => bytes,
+        };
+        matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[' | b'"'))
+    }
+
+    fn into_bytes(self) -> (Bytes, bool) {
+        match self.0 {
+            Payload::Text(text) => (Bytes::from(text), false),
+            Payload::Binary(bytes) => (bytes, true),
+        }
+    }
 }
 
 /// A message that may go to the client.
@@ -118,14 +134,37 @@ pub struct ReleasedMessage(pub(super) Payload);
 impl ReleasedMessage {
     /// A message of the provider's whose tokens are opened. What stands around them is the provider's word. Of a token
     /// that another message ends neither half opens.
-    pub fn scanned(message: SealedMessage, reading: Reading) -> (Self, Found) {
-        let (bytes, binary) = match message.0 {
-            Payload::Text(text) => (Bytes::from(text), false),
-            Payload::Binary(bytes) => (bytes, true),
-        };
-        let (mut scanner, mut out) = (Scanner::new(reading), Output::default());
+    pub fn scanned(message: SealedMessage, reading: Reading, opens: Opens) -> (Self, Found) {
+        let (bytes, binary) = message.into_bytes();
+        let (mut scanner, mut out) = (Scanner::new(reading, opens), Output::default());
         scanner.push(bytes, &mut out);
         scanner.finish(&mut out);
+        (Self::of(out, binary), scanner.found())
+    }
+
+    /// As [`Self::scanned`], where tokens open where `guide` says; nowhere, if the message is not what it expects.
+    pub fn guided(
+        message: SealedMessage,
+        reading: Reading,
+        mut guide: impl Guide,
+    ) -> (Self, Found) {
+        let (bytes, binary) = message.into_bytes();
+        let (mut scanner, mut out) = (
+            Scanner::new(reading.clone(), Opens::Nothing),
+            Output::default(),
+        );
+        let followed = guide
+            .push(bytes.clone(), &mut scanner, &mut out)
+            .and_then(|()| guide.finish(&mut scanner, &mut out));
+        if followed.is_err() {
+            (scanner, out) = (Scanner::new(reading, Opens::Nothing), Output::default());
+            scanner.push(bytes, &mut out);
+        }
+        scanner.finish(&mut out);
+        (Self::of(out, binary), scanner.found())
+    }
+
+    fn of(mut out: Output, binary: bool) -> Self {
         let mut opened = out.pop().unwrap_or_default();
         if let Some(second) = out.pop() {
             let mut joined = [opened, second].concat();
@@ -135,11 +174,10 @@ impl ReleasedMessage {
             opened = joined.into();
         }
         // text stays text: a token's characters are replaced by whole characters
-        let payload = match Utf8Bytes::try_from(opened.clone()) {
+        Self(match Utf8Bytes::try_from(opened.clone()) {
             Ok(text) if !binary => Payload::Text(text),
             _ => Payload::Binary(opened),
-        };
-        (Self(payload), scanner.found())
+        })
     }
 
     /// In bytes.

@@ -40,7 +40,7 @@ pub use message::{
 pub use open::OpenBody;
 pub use released::{Released, Sealed};
 pub use rewrite::Rewrite;
-pub use scan::ScanBody;
+pub use scan::{Guide, ScanBody};
 pub use seal::{SealBody, SealPlan, Tail};
 pub use socket::{ClientSocket, Duplex, Event, Farewell, ProviderSocket, SocketError};
 pub use tail::SealedTail;

@@ -23,7 +23,7 @@ use crate::body::Fault;
 use crate::proxy::{Answer, Conversation, Proxy};
 
 /// Bytes that hyper buffers of one connection's body.
-const BODY_BUFFER: usize = 256 * 1024;
+const BODY_BUFFER: usize = 128 * 1024;
 /// HTTP/2: what a stream and a connection may send ahead, and what is buffered of an answer.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
@@ -60,7 +60,8 @@ pub(super) async fn serve<S>(
         switching: Mutex::default(),
     });
     let serving = exchanges.clone();
-    let service = service_fn(move |request| Exchanges::serve(serving.clone(), request));
+    // boxed, so that its memory is gone while the connection is idle
+    let service = service_fn(move |request| Box::pin(Exchanges::serve(serving.clone(), request)));
     let ended = if two {
         let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())

@@ -21,7 +21,7 @@ use crate::body::{Cleared, Fault, Outbound};
 use crate::proxy::Pace;
 
 /// Bytes that hyper buffers of one answer.
-const BODY_BUFFER: usize = 256 * 1024;
+const BODY_BUFFER: usize = 128 * 1024;
 /// Idle connections that are kept of one provider.
 const KEPT: usize = 256;
 /// An idle connection is not reused after this: providers close theirs later, so that a request rarely meets a close.

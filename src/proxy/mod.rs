@@ -176,7 +176,7 @@ async fn perform(
     };
     let adapter = service.adapter.as_ref();
     let operation = adapter.classify(&head)?;
-    asked.operation = operation.name;
+    asked.operation = operation.name.clone();
     let handshake = match operation.switches {
         true => Some((Handshake::check(&head)?, place(site)?)),
         false => None,

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha384};
 use subtle::ConstantTimeEq;
 
 use super::aead::{Aead, Portable};
-use super::keys::{EpochKeys, EpochShort, KeyLookup, expand};
+use super::keys::{EpochKeys, EpochShort, KeyLookup};
 use super::layout::TAG;
 use super::run::array;
 use super::{Context, ObjectId, OpenError, Salt, SealError, append_component};
@@ -41,7 +41,7 @@ pub fn seal(
     plaintext: &[u8],
 ) -> Result<Vec<u8>, SealError> {
     let digest = Sha384::digest(plaintext);
-    let mixed: Secret<32> = expand(&keys.metadata, &[SALT_LABEL, &salt.0, &digest]);
+    let mixed: Secret<32> = keys.metadata.expand(&[SALT_LABEL, &salt.0, &digest]);
     let mut out = Vec::with_capacity(HEAD + plaintext.len() + TAG);
     out.extend_from_slice(&PREFIX);
     out.extend_from_slice(&keys.id.short().0);
@@ -102,7 +102,7 @@ fn derive(keys: &EpochKeys, context: &Context, place: &[&[u8]], head: &[u8]) -> 
     for component in place {
         append_component(&mut tail, component)?;
     }
-    Some(expand(&keys.metadata, &[LABEL, head, &tail]))
+    Some(keys.metadata.expand(&[LABEL, head, &tail]))
 }
 
 fn cipher(derived: &Secret<76>) -> Option<(Portable, [u8; 12])> {

@@ -3,7 +3,6 @@
 use subtle::ConstantTimeEq;
 
 use super::aead::{Aead, AeadError, Bulk};
-use super::keys::expand;
 use super::layout::{HEADER, MAX_SEGMENTS, SEGMENT, TAG, TRAILER_ENTRY};
 use super::{Context, EpochKeys, EpochShort, ObjectId, OpenError, Salt, SealError};
 
@@ -79,7 +78,7 @@ impl RunHeader {
         let mut tail = Vec::with_capacity(3 * 2 + 3 * 255);
         context.append_to(&mut tail);
         let header = self.encode();
-        let okm = expand::<71>(&keys.object, &[LABEL, &header[..96], &tail]);
+        let okm = keys.object.expand::<71>(&[LABEL, &header[..96], &tail]);
         let (key, rest) = okm.expose().split_first_chunk().ok_or(AeadError)?;
         let key = RunKey {
             cipher: Bulk::new(key)?,
@@ -329,6 +328,7 @@ pub(super) fn segment_len(index: u64, length: u64) -> Result<usize, OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::keys::Prk;
     use crate::seal::{EpochId, subsecret};
     use crate::secret::Secret;
 
@@ -341,9 +341,9 @@ mod tests {
     fn answer(object: Secret<48>) -> (String, String) {
         let keys = EpochKeys {
             id: EpochId([0xE1; 32]),
-            object,
-            metadata: secret(),
-            token: secret(),
+            object: Prk::new(&object),
+            metadata: Prk::new(&secret()),
+            token: Prk::new(&secret()),
         };
         let context = Context::new("min-interieur", "s3", "dossiers").unwrap();
         let spec = RunSpec {

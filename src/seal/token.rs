@@ -12,7 +12,7 @@ use sha2::{Digest, Sha384};
 use subtle::ConstantTimeEq;
 
 use super::aead::{Aead, Portable};
-use super::keys::{EpochKeys, EpochShort, KeyLookup, SECRET, expand, subsecret};
+use super::keys::{EpochKeys, EpochShort, KeyLookup, Prk, SECRET, subsecret};
 use super::layout::TAG;
 use super::run::array;
 use super::{Context, OpenError, Salt, SealError};
@@ -89,7 +89,7 @@ pub fn seal(
     if plaintext.len() > MAX_PLAIN {
         return Err(SealError::TooLarge);
     }
-    let mixed: Secret<24> = expand(&keys.token, &[SALT_LABEL, &salt.0, plaintext]);
+    let mixed: Secret<24> = keys.token.expand(&[SALT_LABEL, &salt.0, plaintext]);
     let mut binary = Vec::with_capacity(BODY + plaintext.len() + TAG);
     binary.extend_from_slice(&[VERSION, SUITE]);
     binary.extend_from_slice(&keys.id.short().0);
@@ -175,7 +175,7 @@ fn checksum(text: &[u8]) -> [u8; 4] {
 fn derive(keys: &EpochKeys, context: &Context, head: &[u8]) -> Secret<48> {
     let mut tail = Vec::with_capacity(64);
     context.append_to(&mut tail);
-    expand(&keys.token, &[LABEL, head, &tail])
+    keys.token.expand(&[LABEL, head, &tail])
 }
 
 /// The key seals one message, so any nonce would do; the salt's first half is at hand.
@@ -196,12 +196,12 @@ pub enum Normal {
 /// Makes equality indexes: equal values of one field give equal texts, and nothing else is told. Whoever sees the texts
 /// learns which values are equal and how often each stands.
 #[derive(Debug)]
-pub struct Index(Secret<SECRET>);
+pub struct Index(Prk);
 
 impl Index {
     /// `service` is the service secret: an index must be found for as long as the records live, longer than an epoch.
     pub fn new(service: &Secret<SECRET>) -> Self {
-        Self(subsecret(service, "index"))
+        Self(Prk::new(&subsecret(service, "index")))
     }
 
     /// 22 characters of base64url: 128 bits.
@@ -217,7 +217,7 @@ impl Index {
         let mut info = Vec::with_capacity(64);
         context.append_to(&mut info);
         info.extend_from_slice(&field.0);
-        let hash: Secret<16> = expand(&self.0, &[INDEX_LABEL, &info, value.as_bytes()]);
+        let hash: Secret<16> = self.0.expand(&[INDEX_LABEL, &info, value.as_bytes()]);
         URL_SAFE_NO_PAD.encode(hash.expose())
     }
 }

@@ -50,7 +50,7 @@ struct Defect(Provider);
 impl Adapter for Defect {
     fn classify(&self, _: &request::Parts) -> Result<Operation, Refusal> {
         Ok(Operation {
-            name: "Defect",
+            name: "Defect".into(),
             class: Class::Pass,
             switches: false,
             detail: Box::new(()),

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use http::request::Parts;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use sceau::adapter::http::Http;
 use sceau::adapter::{Adapter, Exchange, RefusedRequest};
-use sceau::body::{Fault, Plain};
+use sceau::body::{Fault, Plain, Released};
 use sceau::config::{self, Kind, Service};
 use sceau::error::Refusal;
 use sceau::policy::Policy;
@@ -19,7 +20,7 @@ use sceau::seal::{EpochKeys, EpochSecret, EpochShort, Epochs, KeyLookup, LookupE
 use sceau::secret::Secret;
 use sceau::telemetry::RequestId;
 
-use crate::provider::Provider;
+use super::provider::Provider;
 
 pub struct OneEpoch(Arc<EpochKeys>);
 
@@ -106,6 +107,19 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// `Err`: the body was broken off.
     pub body: Result<Vec<u8>, Fault>,
+    /// All bytes that came, also before a break.
+    pub came: Vec<u8>,
+}
+
+async fn read(mut body: Released) -> (Result<Vec<u8>, Fault>, Vec<u8>) {
+    let mut came = Vec::new();
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => came.extend(frame.into_data().unwrap_or_default()),
+            Err(fault) => return (Err(fault), came),
+        }
+    }
+    (Ok(came.clone()), came)
 }
 
 impl Answer {
@@ -122,6 +136,19 @@ impl Answer {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
+}
+
+/// A request's head as it is sent.
+pub fn head(method: &str, path: &str, fields: &[(&str, &str)], length: usize) -> Parts {
+    let mut request = Request::builder().method(method).uri(path);
+    request = request.header("host", "forum.example.fr");
+    if length > 0 && fields.iter().all(|(name, _)| *name != "transfer-encoding") {
+        request = request.header("content-length", length);
+    }
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap().into_parts().0
 }
 
 impl Gate {
@@ -164,15 +191,7 @@ impl Gate {
     }
 
     pub fn send(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
-        request = request.header("host", "forum.example.fr");
-        if !body.is_empty() && fields.iter().all(|(name, _)| *name != "transfer-encoding") {
-            request = request.header("content-length", body.len());
-        }
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        let (head, ()) = request.body(()).unwrap().into_parts();
+        let head = head(method, path, fields, body.len());
         let plain = match body {
             [] => Plain::empty(),
             body => Plain::whole(body.to_vec()),
@@ -181,15 +200,14 @@ impl Gate {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let (head, body) = match self.serve(head.clone(), plain).await {
+            let (head, (body, came)) = match self.serve(head.clone(), plain).await {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
-                    (
-                        head,
-                        body.collect().await.map(|all| all.to_bytes().to_vec()),
-                    )
+                    (head, read(body).await)
                 }
                 Err(refusal) => {
+                    // as the proxy logs it
+                    tracing::debug!(code = refusal.code.name, %refusal, cause = ?refusal.cause);
                     let accept = head.headers.get("accept").map(|v| v.to_str().unwrap());
                     let request = RefusedRequest {
                         request_id: RequestId(1),
@@ -198,22 +216,27 @@ impl Gate {
                         accept,
                     };
                     let (head, body) = self.adapter.refuse(&refusal, &request).into_parts();
-                    (head, Ok(body.to_vec()))
+                    (head, (Ok(body.to_vec()), body.to_vec()))
                 }
             };
             Answer {
                 status: head.status.as_u16(),
                 headers: head.headers,
                 body,
+                came,
             }
         })
     }
 
-    async fn serve(
-        &self,
-        head: http::request::Parts,
-        body: Plain,
-    ) -> Result<http::Response<sceau::body::Released>, Refusal> {
+    /// What the log calls the request.
+    pub fn operation(&self, method: &str, path: &str) -> String {
+        let request = Request::builder().method(method).uri(path);
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let operation = self.adapter.classify(&head);
+        operation.map_or_else(|_| "-".into(), |operation| operation.name.into_owned())
+    }
+
+    async fn serve(&self, head: Parts, body: Plain) -> Result<http::Response<Released>, Refusal> {
         let exchange = Exchange {
             request_id: RequestId(1),
             now: UNIX_EPOCH + Duration::from_secs(1_800_000_000),

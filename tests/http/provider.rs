@@ -1,13 +1,16 @@
 //! A small provider in memory: it keeps what it is sent, and answers it back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::Mutex;
+use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use sceau::body::{Cleared, Outbound, Sealed, Upstream};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt as _;
+use sceau::body::{Cleared, Fault, Outbound, Sealed, Upstream};
 use sceau::error::Refusal;
 
 /// A request as the provider saw it.
@@ -34,6 +37,8 @@ pub type Canned = (u16, Vec<(&'static str, String)>, Vec<u8>);
 #[derive(Default)]
 pub struct Provider {
     pub asked: Mutex<Vec<Asked>>,
+    /// Requests whose body broke off, which changed nothing.
+    pub broken: Mutex<Vec<Asked>>,
     /// Answers by path; else what was stored there.
     pub canned: Mutex<HashMap<String, Canned>>,
     pub stored: Mutex<HashMap<String, Vec<u8>>>,
@@ -126,27 +131,51 @@ fn ranged(asked: &Asked, body: &[u8]) -> Canned {
     }
 }
 
+/// Of an answer's body: cuts fall everywhere.
+const PIECE: usize = 61;
+
+struct Pieces(VecDeque<Bytes>);
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
 #[async_trait]
 impl Upstream for Provider {
     async fn send(&self, request: Request<Cleared<Outbound>>) -> Result<Response<Sealed>, Refusal> {
-        let (head, body) = request.into_parts();
-        let body = body
-            .collect()
-            .await
-            .map_err(|fault| Refusal::new(fault.code))?;
-        let asked = Asked {
+        let (head, mut body) = request.into_parts();
+        let mut asked = Asked {
             method: head.method.to_string(),
             target: head.uri.to_string(),
             headers: head.headers,
-            body: body.to_bytes().to_vec(),
+            body: Vec::new(),
         };
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => asked.body.extend(frame.into_data().unwrap_or_default()),
+                Err(fault) => {
+                    self.broken.lock().unwrap().push(asked);
+                    return Err(Refusal::new(fault.code));
+                }
+            }
+        }
         let (status, headers, body) = self.answer(&asked);
         self.asked.lock().unwrap().push(asked);
         let mut response = Response::builder().status(status);
         for (name, value) in headers {
             response = response.header(name, value);
         }
-        let body = Full::new(Bytes::from(body)).map_err(|never| match never {});
-        Ok(response.body(Sealed::new(Box::pin(body))).unwrap())
+        let pieces: VecDeque<Bytes> = body.chunks(PIECE).map(Bytes::copy_from_slice).collect();
+        Ok(response
+            .body(Sealed::new(Box::pin(Pieces(pieces))))
+            .unwrap())
     }
 }

@@ -1,6 +1,6 @@
 //! What a service file may say.
 
-use crate::gate::load;
+use crate::gate::{Gate, load};
 
 fn faults(rules: &str) -> String {
     load(rules).err().unwrap_or_default()
@@ -159,4 +159,28 @@ fn unreachable_and_ambiguous_rules_are_faults() {
     // another method is another matter
     let other = three(["/a/{x}", "/a/b", ""]).replacen("GET", "POST", 1);
     assert_eq!(faults(&other), "");
+}
+
+#[test]
+fn the_log_names_the_rule() {
+    let gate = Gate::new(&three(["/a/b", "/a/{x}", ""]));
+    assert_eq!(gate.operation("GET", "/a/b"), "r0");
+    assert_eq!(gate.operation("GET", "/a/c"), "r1");
+    assert_eq!(gate.operation("GET", "/"), "-");
+}
+
+#[test]
+fn members_of_error_documents_are_named_once() {
+    let rule = "[[rule]]\nname = \"r\"\nmethods = [\"GET\"]\npath = \"/a\"\nanswer = [\"json\"]\n";
+    let member = |name: &str| format!("[[error_member]]\nname = \"{name}\"\nvalue = \"x\"\n");
+    for (names, expected) in [
+        (["error", "detail"], "have a member `detail` already"),
+        (["error", "error"], "have a member `error` already"),
+    ] {
+        let text = format!("{}{}{rule}", member(names[0]), member(names[1]));
+        assert!(faults(&text).contains(expected), "{}", faults(&text));
+    }
+    assert!(load(&format!("{}{rule}", member("error"))).is_ok());
+    let bare = format!("[[error_member]]\nname = \"error\"\n{rule}");
+    assert!(faults(&bare).contains("needs `value`"));
 }

@@ -1,15 +1,17 @@
 //! The adapter, driven as `proxy` drives it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
-use sceau::adapter::webdav::WebDav;
 use sceau::adapter::webdav::settings::{Preconditions, Settings, UnknownLength, UpstreamSettings};
+use sceau::adapter::webdav::{Stores, WebDav};
 use sceau::adapter::{Adapter, Exchange};
-use sceau::body::{Fault, Plain};
+use sceau::body::{Fault, Plain, Released};
 use sceau::error::Refusal;
 use sceau::policy::Policy;
 use sceau::seal::name::NameKey;
@@ -17,10 +19,12 @@ use sceau::seal::{
     Context, EpochKeys, EpochSecret, EpochShort, Epochs, KeyLookup, LookupError, SaltSource,
 };
 use sceau::secret::Secret;
-use sceau::state::{SessionId, SessionLookup, SqliteState, StateError, Vault};
+use sceau::state::{
+    SessionId, SessionLookup, Settings as StateSettings, Spool, SqliteState, StateError, Vault,
+};
 use sceau::telemetry::RequestId;
 
-use crate::provider::{Pieces, Provider};
+use super::provider::{Pieces, Provider};
 
 pub struct OneEpoch(Arc<EpochKeys>);
 
@@ -40,7 +44,9 @@ impl Epochs for OneEpoch {
     }
 }
 
-struct OneSession;
+/// One session secret, which can be made unavailable.
+#[derive(Default)]
+pub struct OneSession(pub AtomicBool);
 
 impl SessionLookup for OneSession {
     fn current(&self) -> Result<(SessionId, Arc<Secret<48>>), StateError> {
@@ -48,6 +54,9 @@ impl SessionLookup for OneSession {
     }
 
     fn by_id(&self, _: &SessionId) -> Result<Arc<Secret<48>>, StateError> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(StateError::KeyUnavailable);
+        }
         Ok(Arc::new(Secret::from_slice(&[6; 48]).unwrap()))
     }
 }
@@ -61,7 +70,10 @@ pub struct Gate {
     pub provider: Arc<Provider>,
     pub adapter: WebDav,
     pub policy: Policy,
-    _state: tempfile::TempDir,
+    pub sessions: Arc<OneSession>,
+    /// Seconds since 1970.
+    pub clock: AtomicU64,
+    pub state: tempfile::TempDir,
 }
 
 /// What a client is given.
@@ -71,6 +83,19 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// `Err`: the body was broken off.
     pub body: Result<Vec<u8>, Fault>,
+    /// All bytes that came, also before a break.
+    pub came: Vec<u8>,
+}
+
+async fn read(mut body: Released) -> (Result<Vec<u8>, Fault>, Vec<u8>) {
+    let mut came = Vec::new();
+    while let Some(frame) = body.frame().await {
+        match frame {
+            Ok(frame) => came.extend(frame.into_data().unwrap_or_default()),
+            Err(fault) => return (Err(fault), came),
+        }
+    }
+    (Ok(came.clone()), came)
 }
 
 impl Answer {
@@ -106,6 +131,16 @@ pub fn settings() -> Settings {
     }
 }
 
+/// A request's head as it is sent.
+pub fn head(method: &str, path: &str, fields: &[(&str, &str)]) -> Parts {
+    let mut request = Request::builder().method(method).uri(path);
+    request = request.header("host", "gate.example");
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap().into_parts().0
+}
+
 impl Gate {
     pub fn new() -> Self {
         Self::with(settings(), &[], Provider::default())
@@ -122,12 +157,16 @@ impl Gate {
         let state = tempfile::tempdir().unwrap();
         let rows = Arc::new(SqliteState::open(state.path()).unwrap());
         let index = Secret::from_slice(&[8; 48]).unwrap();
-        let vault = Vault::new(rows, &index, Arc::new(OneSession)).unwrap();
+        let sessions = Arc::new(OneSession::default());
+        let stores = Stores {
+            vault: Vault::new(rows, &index, sessions.clone()).unwrap(),
+            spool: Spool::open(&StateSettings::new(state.path())).unwrap(),
+        };
         let adapter = WebDav::new(
             settings,
             policy.clone(),
             NameKey::new(&Secret::from_slice(&[9; 48]).unwrap(), &context),
-            vault,
+            stores,
             epochs(),
             provider.clone(),
             SaltSource::new(random).unwrap(),
@@ -136,8 +175,18 @@ impl Gate {
             provider,
             adapter,
             policy,
-            _state: state,
+            sessions,
+            clock: AtomicU64::new(1_795_000_000),
+            state,
         }
+    }
+
+    /// How many spools lie on the disk, whole or not.
+    pub fn spools(&self) -> usize {
+        let tenants = std::fs::read_dir(self.state.path().join("spool")).unwrap();
+        tenants
+            .map(|tenant| std::fs::read_dir(tenant.unwrap().path()).unwrap().count())
+            .sum()
     }
 
     /// A request with a body whose length the head tells.
@@ -168,12 +217,7 @@ impl Gate {
         } else {
             Plain::new(Box::pin(Pieces(pieces.into_iter())))
         };
-        let mut request = Request::builder().method(method).uri(path);
-        request = request.header("host", "gate.example");
-        for (name, value) in fields {
-            request = request.header(*name, *value);
-        }
-        let (head, ()) = request.body(()).unwrap().into_parts();
+        let head = head(method, path, fields);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -181,13 +225,17 @@ impl Gate {
             match self.serve(head.clone(), body).await {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
+                    let (body, came) = read(body).await;
                     Answer {
                         status: head.status.as_u16(),
                         headers: head.headers,
-                        body: body.collect().await.map(|all| all.to_bytes().to_vec()),
+                        body,
+                        came,
                     }
                 }
                 Err(refusal) => {
+                    // as the proxy logs it
+                    tracing::debug!(code = refusal.code.name, %refusal, cause = ?refusal.cause);
                     let request = sceau::adapter::RefusedRequest {
                         request_id: RequestId(1),
                         method: &head.method,
@@ -199,20 +247,17 @@ impl Gate {
                         status: head.status.as_u16(),
                         headers: head.headers,
                         body: Ok(body.to_vec()),
+                        came: body.to_vec(),
                     }
                 }
             }
         })
     }
 
-    async fn serve(
-        &self,
-        head: http::request::Parts,
-        body: Plain,
-    ) -> Result<http::Response<sceau::body::Released>, Refusal> {
+    async fn serve(&self, head: Parts, body: Plain) -> Result<http::Response<Released>, Refusal> {
         let exchange = Exchange {
             request_id: RequestId(1),
-            now: UNIX_EPOCH + Duration::from_secs(1_795_000_000),
+            now: UNIX_EPOCH + Duration::from_secs(self.clock.load(Ordering::Relaxed)),
         };
         let operation = self.adapter.classify(&head)?;
         let subject = self.adapter.verify(&operation, &head, exchange.now)?;

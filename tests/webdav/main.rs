@@ -6,13 +6,19 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+#![allow(
+    dead_code,
+    reason = "the provider and the client serve two test binaries"
+)]
 
 mod gate;
 mod hostile;
 mod listings;
 mod names;
+mod pins;
 mod provider;
 mod reads;
+mod recalculate;
 mod refusals;
 mod uploads;
 mod writes;

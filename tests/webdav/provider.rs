@@ -16,6 +16,8 @@ use sceau::error::{Refusal, UPSTREAM_OUTCOME_UNKNOWN};
 pub struct Seen {
     pub method: String,
     pub path: String,
+    /// Path and query.
+    pub target: String,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
     /// Whether the body's length was told.
@@ -43,8 +45,12 @@ type Canned = (u16, Vec<(&'static str, String)>, Vec<u8>);
 pub struct Provider {
     pub files: Mutex<BTreeMap<String, Vec<u8>>>,
     pub seen: Mutex<Vec<Seen>>,
+    /// Requests whose body broke off, which changed nothing.
+    pub broken: Mutex<Vec<Seen>>,
     /// Answers that are given instead, by method.
     pub canned: Mutex<BTreeMap<&'static str, Canned>>,
+    /// Honours `If-Match` of reads.
+    pub conditional: bool,
     /// Ignores ranges, as some do.
     pub no_ranges: bool,
     /// Bytes of an answer that come at once; 0: all.
@@ -81,6 +87,10 @@ impl Provider {
             ("content-type", "text/plain".to_owned()),
             ("last-modified", "Tue, 24 Nov 2026 10:00:00 GMT".to_owned()),
         ];
+        let tied = headers.get("if-match").filter(|_| self.conditional);
+        if tied.is_some_and(|tag| tag.to_str().unwrap() != fields[0].1) {
+            return (412, vec![], vec![]);
+        }
         let range = headers
             .get("range")
             .filter(|_| !head && !self.no_ranges)
@@ -135,6 +145,10 @@ impl Provider {
                 let tag = ("etag", format!("\"{}\"", seen.body.len()));
                 (201, vec![tag], vec![])
             }
+            "DELETE" => {
+                self.files.lock().unwrap().remove(&seen.path);
+                (204, vec![], vec![])
+            }
             "PROPFIND" => (207, vec![xml], self.listing(&seen.path)),
             "LOCK" => {
                 let new = !self.files.lock().unwrap().contains_key(&seen.path);
@@ -183,19 +197,24 @@ impl Provider {
 #[async_trait]
 impl Upstream for Provider {
     async fn send(&self, request: Request<Cleared<Outbound>>) -> Result<Response<Sealed>, Refusal> {
-        let (head, body) = request.into_parts();
-        let sized = http_body::Body::size_hint(&body).exact().is_some();
-        let body = body
-            .collect()
-            .await
-            .map_err(|fault| Refusal::new(&UPSTREAM_OUTCOME_UNKNOWN).cause(fault))?;
-        let seen = Seen {
+        let (head, mut body) = request.into_parts();
+        let mut seen = Seen {
             method: head.method.to_string(),
             path: head.uri.path().to_owned(),
+            target: head.uri.to_string(),
             headers: head.headers,
-            body: body.to_bytes().to_vec(),
-            sized,
+            body: Vec::new(),
+            sized: http_body::Body::size_hint(&body).exact().is_some(),
         };
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => seen.body.extend(frame.into_data().unwrap_or_default()),
+                Err(fault) => {
+                    self.broken.lock().unwrap().push(seen);
+                    return Err(Refusal::new(&UPSTREAM_OUTCOME_UNKNOWN).cause(fault));
+                }
+            }
+        }
         let canned = self
             .canned
             .lock()

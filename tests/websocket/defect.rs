@@ -48,7 +48,7 @@ struct Defect(Provider);
 impl Adapter for Defect {
     fn classify(&self, head: &request::Parts) -> Result<Operation, Refusal> {
         Ok(Operation {
-            name: "Defect",
+            name: "Defect".into(),
             class: Class::Transform,
             switches: head.uri.path() == "/said",
             detail: Box::new(()),

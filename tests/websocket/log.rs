@@ -88,7 +88,7 @@ async fn one_line_counts_the_messages_and_repeats_none() {
         assert_eq!(line["messages"], messages, "{line}");
         assert_eq!(line["messages_up"], messages, "{line}");
         assert_eq!(line["code"].as_str().unwrap_or_default(), code, "{line}");
-        assert_eq!(line["operation"], "WebSocket");
+        assert_eq!(line["operation"], "live");
     }
     let said = serde_json::json!({"type": "say", "text": SECRET})
         .to_string()

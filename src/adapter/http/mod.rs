@@ -2,7 +2,11 @@
 //! to the provider: `Authorization` and cookies pass through.
 
 mod answer;
+mod disposition;
+mod events;
+mod guided;
 pub mod head;
+mod leading;
 mod multipart;
 mod object;
 mod outgoing;
@@ -12,6 +16,7 @@ pub mod template;
 mod urlencoded;
 mod values;
 mod websocket;
+mod written_back;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -23,7 +28,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, Uri, request};
 
 use self::head::Names;
 use self::outgoing::Permit;
-use self::settings::{Answer, RequestBody, Rule, Settings};
+use self::settings::{Answer, Rule, Settings};
 use self::values::Sealer;
 use self::websocket::Opening;
 use super::opening::Opener;
@@ -147,18 +152,12 @@ impl Adapter for Http {
             return Err(Refusal::new(&RULE_VIOLATED)
                 .message(format!("The rule `{}` opens no WebSocket.", rule.name)));
         }
-        let (name, class) = if switches {
-            ("WebSocket", Class::Transform)
-        } else if rule.relays() {
-            ("Relay", Class::Pass)
-        } else if matches!(rule.request, RequestBody::Nothing) {
-            ("Read", Class::Transform)
-        } else {
-            ("Write", Class::Transform)
-        };
         Ok(Operation {
-            name,
-            class,
+            name: rule.name.clone().into(),
+            class: match rule.relays() {
+                true => Class::Pass,
+                false => Class::Transform,
+            },
             switches,
             detail: Box::new(index),
         })
@@ -250,7 +249,9 @@ mod tests {
             },
             language: Language::French,
             contact: Some("dsi@example.fr".into()),
+            error_members: Vec::new(),
             headers: Vec::new(),
+            origins: Vec::new(),
             max_document: 1 << 20,
             rules: Vec::new(),
         }

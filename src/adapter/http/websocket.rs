@@ -1,15 +1,18 @@
 //! WebSockets: what is offered to the provider, and what becomes of each message.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::{SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response};
 
 use super::answer::{invalid, report};
+use super::guided::Document;
 use super::head::Names;
-use super::outgoing::{document_of, shown};
-use super::settings::{Condition, Shape, Socket};
+use super::outgoing::shown;
+use super::settings::{Condition, Opening as JsonOpening, Shape, Socket};
 use super::values::Sealer;
+use super::written_back;
 use super::{Call, Http};
 use crate::adapter::Exchange;
 use crate::adapter::json::{self, Value, Wrong};
@@ -126,9 +129,10 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn socket(&self) -> Result<(&str, &Socket), Refusal> {
+    /// The rule's name, what its clients may send, and what opens for them.
+    fn rule(&self) -> Result<(&str, &Socket, &Arc<JsonOpening>), Refusal> {
         let rule = self.http.settings.rules.get(self.opening.rule);
-        rule.and_then(|rule| Some((rule.name.as_str(), rule.socket()?)))
+        rule.and_then(|rule| Some((rule.name.as_str(), rule.socket()?, &rule.opening)))
             .ok_or_else(|| Refusal::new(&INTERNAL))
     }
 }
@@ -139,7 +143,7 @@ impl Messages for Conversation {
         message: PlainMessage,
         now: SystemTime,
     ) -> Result<ClearedMessage, Refusal> {
-        let (rule, socket) = self.socket()?;
+        let (rule, socket, _) = self.rule()?;
         let Some(text) = message.as_text() else {
             return Err(violated(rule, "takes no binary message of a client"));
         };
@@ -152,21 +156,25 @@ impl Messages for Conversation {
                 ..self.opening.exchange
             },
         );
-        let sealed = document_of(text.as_bytes(), &shape.fields, &shape.paths, &sealer)?;
+        let sealed = written_back::seal(text.as_bytes(), &shape.fields, &shape.paths, &sealer)?;
         let sealed =
             String::from_utf8(sealed).map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
         Ok(ClearedMessage::document(sealed, &self.opening.permit))
     }
 
     fn inward(&mut self, message: SealedMessage) -> Result<ReleasedMessage, Refusal> {
-        let (rule, socket) = self.socket()?;
+        let (rule, socket, opening) = self.rule()?;
         if message.is_binary() && !socket.binary {
             return Err(invalid(format!(
                 "The rule `{rule}` takes no binary message of the provider."
             )));
         }
-        let reading = self.http.reading_as(Encoding::Json);
-        let (released, found) = ReleasedMessage::scanned(message, reading);
+        let reading = self.http.reading(Encoding::Json);
+        let (released, found) = if message.begins_json() {
+            ReleasedMessage::guided(message, reading, Document::new(opening.clone()))
+        } else {
+            ReleasedMessage::scanned(message, reading, opening.whole())
+        };
         report(&self.http.settings.name, rule, found);
         Ok(released)
     }

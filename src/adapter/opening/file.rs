@@ -2,9 +2,13 @@
 
 use std::future::Future;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use http::HeaderMap;
 
 use super::{refusal, trailer};
+use crate::adapter::pinned::Pin;
+use crate::adapter::range;
 use crate::body::{OpenBody, Released, Sealed};
 use crate::error::{OBJECT_DAMAGED, Refusal};
 use crate::seal::layout::{self, HEADER};
@@ -29,6 +33,41 @@ pub(in crate::adapter) struct File {
     sealed: u64,
     /// Bytes of plaintext.
     pub length: u64,
+    /// Once it was needed.
+    trailer: OnceLock<Arc<Trailer>>,
+}
+
+impl File {
+    /// Whether an answer is of a file of this sealed length.
+    pub fn fits(&self, headers: &HeaderMap) -> bool {
+        range::total(headers) == Some(self.sealed)
+    }
+
+    /// The header alone tells where the file's segments are.
+    fn is_plain(&self) -> bool {
+        self.parsed.part == 0 && self.parsed.length.is_some()
+    }
+
+    /// Where the bytes are, as far as it is known.
+    fn source(&self) -> Option<RangeSource> {
+        if self.is_plain() {
+            return Some(RangeSource::Header(self.header.clone()));
+        }
+        self.trailer.get().cloned().map(RangeSource::Trailer)
+    }
+}
+
+impl Pin for Arc<File> {
+    fn commitment(&self) -> &[u8; 32] {
+        &self.parsed.commitment
+    }
+
+    fn weight(&self) -> usize {
+        self.trailer
+            .get()
+            .map_or(0, |trailer| trailer.entries.len())
+            + 4
+    }
 }
 
 impl Opener {
@@ -61,6 +100,7 @@ impl Opener {
             parsed,
             sealed,
             length,
+            trailer: OnceLock::new(),
         }))
     }
 
@@ -102,20 +142,58 @@ impl Opener {
     where
         F: Future<Output = Result<Sealed, Refusal>> + Send,
     {
-        let source = if file.parsed.part == 0 && file.parsed.length.is_some() {
-            RangeSource::Header(file.header.clone())
-        } else {
-            RangeSource::Trailer(self.trailer(file, &fetch).await?)
+        self.complete(file, &fetch).await?;
+        let reader = self
+            .plan(file, range)?
+            .ok_or_else(|| refusal(OpenError::NeedsTrailer))?;
+        let body = fetch(reader.sealed()).await?;
+        Self::read(reader, body).await
+    }
+
+    /// Learns where the file's segments are, if the header does not tell.
+    ///
+    /// # Errors
+    /// What `fetch` refuses, or a trailer that is not the file's.
+    pub async fn complete<F>(
+        &self,
+        file: &File,
+        fetch: impl Fn(Range<u64>) -> F + Send + Sync,
+    ) -> Result<(), Refusal>
+    where
+        F: Future<Output = Result<Sealed, Refusal>> + Send,
+    {
+        if file.source().is_none() {
+            self.trailer(file, fetch).await?;
+        }
+        Ok(())
+    }
+
+    /// A reader of a range, which says what sealed bytes it wants. `None`: the file is not [complete](Self::complete).
+    ///
+    /// # Errors
+    /// A range that is not within the file, or a key that can't be had.
+    pub fn plan(&self, file: &File, range: Range<u64>) -> Result<Option<RangeReader>, Refusal> {
+        let Some(source) = file.source() else {
+            return Ok(None);
         };
         let (lookup, context) = (self.lookup.clone(), self.context.clone());
-        let reader =
-            RangeReader::new(lookup, context, source, file.sealed, range).map_err(refusal)?;
-        let body = fetch(reader.sealed()).await?;
+        let reader = RangeReader::new(lookup, context, source, file.sealed, range);
+        reader.map(Some).map_err(refusal)
+    }
+
+    /// What a planned range's sealed bytes hold.
+    ///
+    /// # Errors
+    /// What fails before the first bytes are open.
+    pub async fn read(reader: RangeReader, body: Sealed) -> Result<Released, Refusal> {
         Released::opened(OpenBody::range(body, reader)).await
     }
 
     /// The file's trailer, which must be of the object that the header begins.
-    async fn trailer<F>(
+    ///
+    /// # Errors
+    /// What `fetch` refuses, or another object's trailer.
+    pub async fn trailer<F>(
         &self,
         file: &File,
         fetch: impl Fn(Range<u64>) -> F + Send + Sync,
@@ -123,12 +201,15 @@ impl Opener {
     where
         F: Future<Output = Result<Sealed, Refusal>> + Send,
     {
+        if let Some(trailer) = file.trailer.get() {
+            return Ok(trailer.clone());
+        }
         let trailer = trailer(self.lookup.as_ref(), &self.context, file.sealed, fetch).await?;
         let first = trailer.entries.first();
         let same = trailer.object == file.parsed.object
             && first.is_some_and(|entry| entry.commitment == file.parsed.commitment);
         if same {
-            Ok(Arc::new(trailer))
+            Ok(file.trailer.get_or_init(|| Arc::new(trailer)).clone())
         } else {
             Err(refusal(OpenError::Run))
         }

@@ -49,6 +49,22 @@ pub(super) fn piece(response: Response<Sealed>, range: &Range<u64>) -> Result<Se
     }))
 }
 
+/// The body of a whole object.
+///
+/// # Errors
+/// The answer is none: the file was replaced, or the provider gives a part unasked.
+pub(super) fn whole(response: Response<Sealed>) -> Result<Sealed, Refusal> {
+    if response.status() == StatusCode::OK {
+        return Ok(response.into_body());
+    }
+    Err(
+        Refusal::new(&UPSTREAM_INVALID).message(match response.status() {
+            StatusCode::PRECONDITION_FAILED => "The file was replaced while it was read.",
+            _ => "The provider does not give the whole file.",
+        }),
+    )
+}
+
 /// A range in memory, `limit` bytes at most.
 ///
 /// # Errors

@@ -164,7 +164,7 @@ impl Core {
     fn predicted(&self, place: &Place, part: Part) -> Option<Range<u64>> {
         let trailer = match part {
             Part::Whole => return None,
-            Part::Range(_) | Part::Number(_) => self.trailers.latest(place)?,
+            Part::Range(_) | Part::Number(_) => self.trailers.latest(place)?.1,
         };
         let range = match part {
             Part::Range(wanted) => wanted.within(trailer.total)?,

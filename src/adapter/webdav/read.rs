@@ -1,19 +1,21 @@
 //! GET and HEAD: a file's bytes and length as the client knows them.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_RANGE, RANGE};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MATCH, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::table::LEGACY;
 use super::upstream::{Ask, passed, text};
 use super::{Call, WebDav};
-use crate::adapter::opening;
+use crate::adapter::opening::{self, Opener};
 use crate::adapter::range::{self, Wanted};
 use crate::body::{Released, Sealed};
 use crate::error::{OBJECT_UNSEALED, Refusal, UPSTREAM_INVALID};
 use crate::policy::{Class, Verdict};
 use crate::seal::layout::{self, HEADER};
+use crate::telemetry::UNSEALED_READS;
 
 const UNSEALED: &str = "This file lies unsealed at the provider: it was not written through the gateway, or somebody \
 replaced it. It is not shown as if it were genuine. Ask whoever runs this service.";
@@ -74,6 +76,8 @@ impl WebDav {
             return self.legacy(&head.headers, StatusCode::OK, body, sealed);
         };
         let tag = text(&head.headers, ETAG);
+        let file = Arc::new(file);
+        self.pins.keep(call, tag, &file)?;
         let fetch = |range| self.piece(call, range, tag);
         let mut answer = Response::new(self.opener.whole(&file, body, fetch).await?);
         *answer.headers_mut() = self.file_head(&head.headers, file.length);
@@ -86,11 +90,10 @@ impl WebDav {
         call: &Call<'_>,
         wanted: Wanted,
     ) -> Result<Response<Released>, Refusal> {
-        let mut ask = Ask::from_client(call)?.range(&(0..HEADER as u64));
-        if let Some(value) = text(&call.head.headers, IF_RANGE) {
-            ask = ask.header(IF_RANGE, value);
+        if let Some(answer) = self.remembered(call, wanted).await? {
+            return Ok(answer);
         }
-        let first = self.ask(ask).await?;
+        let first = self.ask(ranged(call, &(0..HEADER as u64))?).await?;
         if first.status() != StatusCode::PARTIAL_CONTENT {
             let empty = first.status() == StatusCode::RANGE_NOT_SATISFIABLE;
             return match empty {
@@ -109,15 +112,66 @@ impl WebDav {
             .ok_or_else(|| range::unsatisfiable(file.length))?;
         let tag = text(&head.headers, ETAG);
         let fetch = |range| self.piece(call, range, tag);
-        let mut answer = Response::new(self.opener.range(&file, range.clone(), fetch).await?);
+        self.opener.complete(&file, fetch).await?;
+        let file = Arc::new(file);
+        self.pins.keep(call, tag, &file)?;
+        let opened = self.opener.range(&file, range.clone(), fetch).await?;
+        Ok(self.partial(&head.headers, opened, &range, file.length))
+    }
+
+    /// The range of a file that was read lately, with one request. `None`: no such file, or it was replaced since.
+    async fn remembered(
+        &self,
+        call: &Call<'_>,
+        wanted: Wanted,
+    ) -> Result<Option<Response<Released>>, Refusal> {
+        // the client's own takes the place of the one that ties the range to the file
+        if call.head.headers.contains_key(IF_MATCH) {
+            return Ok(None);
+        }
+        let Some((tag, file)) = self.pins.get(call) else {
+            return Ok(None);
+        };
+        let Some(range) = wanted.within(file.length) else {
+            return Ok(None);
+        };
+        let Some(reader) = self.opener.plan(&file, range.clone())? else {
+            return Ok(None);
+        };
+        let sealed = reader.sealed();
+        let response = self
+            .ask(ranged(call, &sealed)?.if_match(Some(&tag)))
+            .await?;
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT => {}
+            StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE => return Ok(None),
+            _ => return self.whole(call, response).await.map(Some),
+        }
+        let same = text(response.headers(), ETAG) == Some(&tag) && file.fits(response.headers());
+        if !same {
+            return Ok(None);
+        }
+        let headers = response.headers().clone();
+        let opened = Opener::read(reader, opening::piece(response, &sealed)?).await?;
+        Ok(Some(self.partial(&headers, opened, &range, file.length)))
+    }
+
+    fn partial(
+        &self,
+        upstream: &HeaderMap,
+        opened: Released,
+        range: &Range<u64>,
+        length: u64,
+    ) -> Response<Released> {
+        let mut answer = Response::new(opened);
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
-        *answer.headers_mut() = self.file_head(&head.headers, range.end - range.start);
-        range::put_content_range(answer.headers_mut(), &range, file.length);
-        Ok(answer)
+        *answer.headers_mut() = self.file_head(upstream, range.end - range.start);
+        range::put_content_range(answer.headers_mut(), range, length);
+        answer
     }
 
     /// A range of the sealed bytes.
-    async fn piece(
+    pub(super) async fn piece(
         &self,
         call: &Call<'_>,
         range: Range<u64>,
@@ -139,7 +193,8 @@ impl WebDav {
         let Verdict::Relay(permit) = self.policy.decide(Class::ByPolicy(LEGACY)) else {
             return Err(unsealed(why));
         };
-        tracing::info!(service = %self.settings.name, "an unsealed file is read");
+        let reads = UNSEALED_READS.add(&self.settings.name);
+        tracing::info!(service = %self.settings.name, reads, "an unsealed file is read");
         let mut answer = Response::new(Released::relayed(body, &permit));
         *answer.status_mut() = status;
         *answer.headers_mut() = self.file_head(upstream, length);
@@ -162,11 +217,20 @@ impl WebDav {
         if response.status() != StatusCode::PARTIAL_CONTENT {
             return self.answer(call, response);
         }
-        let (head, body) = response.into_parts();
+        let headers = response.headers().clone();
+        let body = opening::piece(response, &range)?;
         let status = StatusCode::PARTIAL_CONTENT;
-        let mut answer = self.legacy(&head.headers, status, body, range.end - range.start)?;
+        let mut answer = self.legacy(&headers, status, body, range.end - range.start)?;
         range::put_content_range(answer.headers_mut(), &range, length);
         Ok(answer)
+    }
+
+    pub(super) fn unsealed(&self) -> Refusal {
+        unsealed(UNSEALED)
+    }
+
+    pub(super) fn emptied(&self) -> Refusal {
+        unsealed(EMPTIED)
     }
 
     fn file_head(&self, upstream: &HeaderMap, length: u64) -> HeaderMap {
@@ -175,6 +239,15 @@ impl WebDav {
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers
     }
+}
+
+/// The client's request, for a range of the sealed bytes.
+fn ranged(call: &Call<'_>, range: &Range<u64>) -> Result<Ask, Refusal> {
+    let ask = Ask::from_client(call)?.range(range);
+    Ok(match text(&call.head.headers, IF_RANGE) {
+        Some(value) => ask.header(IF_RANGE, value),
+        None => ask,
+    })
 }
 
 /// 403: asking again does not help.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::{digest, hmac};
+use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use crate::secret::SecretBytes;
@@ -34,7 +35,7 @@ impl SigningKey {
 
     /// The signature, as lower-case hexadecimal digits.
     pub fn sign(&self, text: &[u8]) -> String {
-        hex::encode(hmac::sign(&self.0, text))
+        HEXLOWER.encode(hmac::sign(&self.0, text).as_ref())
     }
 
     /// Whether `signature` (64 hexadecimal digits) is that of `text`; compared in constant time.
@@ -84,5 +85,5 @@ impl KeyCache {
 
 /// SHA-256 as lower-case hexadecimal digits.
 pub fn sha256_hex(data: &[u8]) -> String {
-    hex::encode(digest::digest(&digest::SHA256, data))
+    HEXLOWER.encode(digest::digest(&digest::SHA256, data).as_ref())
 }
