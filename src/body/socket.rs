@@ -19,7 +19,7 @@ use super::message::Payload;
 use super::{ClearedMessage, PlainMessage, ReleasedMessage, SealedMessage};
 
 /// Read at a time. Small, because every idle WebSocket holds two; what a long message needs is held while it comes.
-const READ: usize = 2048;
+const READ: usize = 512;
 /// Pings that are answered while the peer does not read.
 const UNREAD_PINGS: u8 = 32;
 /// How long a side has for its close frame, and then for the end of its connection.
@@ -189,8 +189,9 @@ impl<S: Duplex> Socket<S> {
             Message::Binary(bytes) => Event::Message(Payload::Binary(bytes)),
             Message::Ping(_) => {
                 self.unflushed = true;
-                self.pings += 1;
+                self.pings = self.pings.saturating_add(1);
                 if self.pings > UNREAD_PINGS {
+                    self.lost = true;
                     return Poll::Ready(Err(SocketError::Pings));
                 }
                 Event::Alive

@@ -212,17 +212,10 @@ impl Adapter for Http {
         if matches!(rule.answer, Answer::Object) {
             return self.download(&call, rule, &names, headers).await;
         }
-        let verdict = match (rule.socket(), verdict) {
-            (Some(socket), Verdict::Protect(permit)) => {
-                let opening = Opening {
-                    exchange: *exchange,
-                    rule: index,
-                    permit,
-                };
-                return self.converse(&call, socket, &names, headers, opening).await;
-            }
-            (_, verdict) => verdict,
-        };
+        if let Some(socket) = rule.socket() {
+            let opening = Opening::new(exchange, index, verdict)?;
+            return self.converse(&call, socket, &names, headers, opening).await;
+        }
         let sent = self.send(&call, headers, body).await;
         // what broke the body is the cause, whatever the provider made of it
         let response = sent.map_err(|refusal| faults.take().unwrap_or(refusal))?;

@@ -21,7 +21,7 @@ use crate::body::{
     SealedMessage, Switched,
 };
 use crate::error::{INTERNAL, RULE_VIOLATED, Refusal};
-use crate::policy::DocumentPermit;
+use crate::policy::{DocumentPermit, Verdict};
 use crate::seal::scan::Encoding;
 
 /// Whether a client asks for a WebSocket, among others maybe.
@@ -35,9 +35,24 @@ pub(super) fn wanted(headers: &HeaderMap) -> bool {
 
 /// What a conversation is opened with.
 pub(super) struct Opening {
-    pub exchange: Exchange,
-    pub rule: usize,
-    pub permit: DocumentPermit,
+    exchange: Exchange,
+    rule: usize,
+    permit: DocumentPermit,
+}
+
+impl Opening {
+    /// # Errors
+    /// The verdict does not protect.
+    pub fn new(exchange: &Exchange, rule: usize, verdict: Verdict) -> Result<Self, Refusal> {
+        match verdict {
+            Verdict::Protect(permit) => Ok(Self {
+                exchange: *exchange,
+                rule,
+                permit,
+            }),
+            Verdict::Relay(_) | Verdict::Refuse(_) => Err(Refusal::new(&INTERNAL)),
+        }
+    }
 }
 
 impl Http {
