@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sceau::adapter::json::{Path, Paths, Wrong, rewrite};
-use sceau::seal::scan::{Encoding, Language, Output, Reading, Scanner};
+use sceau::seal::scan::{Encoding, Language, Opens, Output, Reading, Scanner};
 use sceau::seal::token::{self, Field};
 use sceau::seal::{Context, EpochKeys, EpochSecret, EpochShort, KeyLookup, LookupError, Salt};
 use sceau::secret::Secret;
@@ -61,7 +61,7 @@ fn scanner(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function("1 MiB without tokens", |b| {
         b.iter(|| {
-            let mut scanner = Scanner::new(reading.clone());
+            let mut scanner = Scanner::new(reading.clone(), Opens::Anything);
             let mut out = Output::default();
             for chunk in text.chunks(64 * 1024) {
                 scanner.push(text.slice_ref(chunk), &mut out);

@@ -9,11 +9,14 @@ pub mod http;
 pub mod json;
 mod opening;
 mod page;
+mod pinned;
 mod range;
 pub mod s3;
+mod spooling;
 pub mod webdav;
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -29,9 +32,11 @@ use crate::telemetry::RequestId;
 
 /// What a request asks for.
 pub struct Operation {
-    /// The protocol's own name (`PutObject`); goes to the log.
-    pub name: &'static str,
+    /// The protocol's own name (`PutObject`), or that of the operator's rule; goes to the log.
+    pub name: Cow<'static, str>,
     pub class: Class,
+    /// Whether a WebSocket follows: `proxy` then holds the client to the handshake, and lets the answer switch.
+    pub switches: bool,
     /// What the adapter learned while classifying; its own.
     pub detail: Box<dyn Any + Send + Sync>,
 }

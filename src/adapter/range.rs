@@ -1,7 +1,12 @@
 //! `Range` on plaintext (RFC 9110 section 14). One range is served; several, or another unit, are ignored and the
-//! whole object is sent.
+//! whole object is sent. And what the provider's answers say of the sealed bytes.
 
 use std::ops::Range;
+
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::error::{PROTOCOL, Refusal};
 
 /// What the client asks for; positions are bytes of plaintext, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +52,69 @@ impl Wanted {
     }
 }
 
+/// The object's whole sealed length, from a full or a partial answer.
+pub fn total(headers: &HeaderMap) -> Option<u64> {
+    match text(headers, CONTENT_RANGE) {
+        Some(range) => range.rsplit_once('/')?.1.parse().ok(),
+        None => text(headers, CONTENT_LENGTH)?.parse().ok(),
+    }
+}
+
+/// Which bytes a partial answer holds, end excluded.
+pub fn span(headers: &HeaderMap) -> Option<Range<u64>> {
+    let range = text(headers, CONTENT_RANGE)?.strip_prefix("bytes ")?;
+    let (first, last) = range.split_once('/')?.0.split_once('-')?;
+    Some(first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?)
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Says which bytes of `length` an answer holds, end excluded.
+pub fn put_content_range(headers: &mut HeaderMap, range: &Range<u64>, length: u64) {
+    let last = range.end.saturating_sub(1);
+    if let Ok(value) = HeaderValue::try_from(format!("bytes {}-{last}/{length}", range.start)) {
+        headers.insert(CONTENT_RANGE, value);
+    }
+}
+
+/// 416, with the length that the object has.
+pub fn unsatisfiable(length: u64) -> Refusal {
+    let mut refusal = Refusal::new(&PROTOCOL).message("The range lies beyond the file's end.");
+    refusal.status = Some(StatusCode::RANGE_NOT_SATISFIABLE.as_u16());
+    with_length(refusal, length)
+}
+
+/// Says in a refused range's answer what length the object has.
+pub fn with_length(refusal: Refusal, length: u64) -> Refusal {
+    match HeaderValue::try_from(format!("bytes */{length}")) {
+        Ok(value) => refusal.header(CONTENT_RANGE, value),
+        Err(_) => refusal,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_answers_say_of_the_sealed_bytes() {
+        let headers = |name: HeaderName, value: &str| {
+            HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+        };
+        let partial = headers(CONTENT_RANGE, "bytes 5-9/528");
+        assert_eq!((total(&partial), span(&partial)), (Some(528), Some(5..10)));
+        let whole = headers(CONTENT_LENGTH, "528");
+        assert_eq!((total(&whole), span(&whole)), (Some(528), None));
+        for value in ["bytes 5-/528", "bytes */528", "items 5-9/528", "bytes 5-9"] {
+            assert_eq!(span(&headers(CONTENT_RANGE, value)), None, "{value}");
+        }
+        assert_eq!(total(&headers(CONTENT_RANGE, "bytes 5-9/*")), None);
+        let mut written = HeaderMap::new();
+        put_content_range(&mut written, &(5..10), 528);
+        assert_eq!(written, partial);
+    }
 
     #[test]
     fn the_three_forms() {

@@ -1,7 +1,7 @@
 //! `sceau explain`: what would become of a request. Nothing is sent, no key is opened.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use super::outcome::{Answer, Exit, Failure};
 use crate::adapter::http::Http;
 use crate::adapter::{Adapter, Exchange};
-use crate::body::{Cleared, Outbound, Plain, Sealed, Upstream};
+use crate::body::{
+    Cleared, Opening, Outbound, Plain, PlainMessage, ProviderSocket, Sealed, Upstream,
+};
 use crate::config::{self, Gateway, Kind, Service};
 use crate::error::Refusal;
 use crate::seal::token::Index;
@@ -31,7 +33,7 @@ pub struct ExplainArgs {
     method: String,
     /// As the client asks for it: https://HOST/PATH?QUERY
     url: String,
-    /// Holds the request's body
+    /// Holds the request's body, or one message to a WebSocket
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
     /// A header field of the request, such as "Content-Type: application/json"
@@ -46,7 +48,7 @@ pub struct ExplainArgs {
 }
 
 pub fn run(args: &ExplainArgs) -> Result<Answer, Failure> {
-    let (head, body) = request(args)?;
+    let (mut head, mut body) = request(args)?;
     let gateway = config::load(&args.config)?;
     let service = service(gateway, &head)?;
     let name = service.name.clone();
@@ -66,10 +68,19 @@ pub fn run(args: &ExplainArgs) -> Result<Answer, Failure> {
         recorder.clone(),
         SaltSource::new(os_random).map_err(entropy)?,
     );
-    let rule = match adapter.rule(&head) {
-        Ok(rule) => rule.name.clone(),
+    let (rule, opens) = match adapter.rule(&head) {
+        Ok(rule) => (rule.name.clone(), rule.socket().is_some()),
         Err(refusal) => return Ok(refused(&name, None, &refusal)),
     };
+    let message = match &args.body {
+        Some(path) if opens => {
+            head.headers.remove(CONTENT_LENGTH);
+            body = Plain::empty();
+            Some(message(path)?)
+        }
+        _ => None,
+    };
+    let said = message.is_some();
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| Failure::io(&args.config, &error))?;
     let policy = service.policy;
@@ -82,13 +93,25 @@ pub fn run(args: &ExplainArgs) -> Result<Answer, Failure> {
         let subject = adapter.verify(&operation, &head, exchange.now)?;
         let verdict = policy.decide(operation.class);
         let done = adapter.perform(&exchange, verdict, operation, subject, head, body);
-        done.await.map(|_| ())
+        let mut response = done.await?;
+        match (response.body_mut().take_switched(), message) {
+            (Some(mut switched), Some(message)) => {
+                let cleared = switched.messages.outward(message, exchange.now)?;
+                Ok(Some(cleared.as_str().to_owned()))
+            }
+            _ => Ok(None),
+        }
     });
     let sent = recorder.take();
     match (outcome, sent) {
+        (Err(refusal), Some(_)) if said => Ok(refused(&name, Some(&rule), &refusal)),
+        (Ok(Some(message)), Some(mut sent)) => {
+            sent.body = message.into_bytes();
+            Ok(explained(&name, &rule, &sent))
+        }
         (_, Some(sent)) => Ok(explained(&name, &rule, &sent)),
         (Err(refusal), None) => Ok(refused(&name, Some(&rule), &refusal)),
-        (Ok(()), None) => Err(Failure::new(Exit::Failed, "internal", "nothing was sent")),
+        (Ok(_), None) => Err(Failure::new(Exit::Failed, "internal", "nothing was sent")),
     }
 }
 
@@ -125,6 +148,12 @@ fn request(args: &ExplainArgs) -> Result<(request::Parts, Plain), Failure> {
         .map_err(|error| Failure::usage(error.to_string()))?
         .into_parts();
     Ok((head, body))
+}
+
+/// What a client would say over a WebSocket.
+fn message(path: &Path) -> Result<PlainMessage, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::io(path, &error))?;
+    Ok(PlainMessage::text(text))
 }
 
 /// The service whose host the request names.
@@ -206,9 +235,8 @@ impl Recorder {
     }
 }
 
-#[async_trait]
-impl Upstream for Recorder {
-    async fn send(&self, request: Request<Cleared<Outbound>>) -> Result<Response<Sealed>, Refusal> {
+impl Recorder {
+    async fn record(&self, request: Request<Cleared<Outbound>>) -> Result<(), Refusal> {
         let (head, body) = request.into_parts();
         let body = body.collect().await;
         let body = body.map_err(|fault| Refusal::new(fault.code).message(fault.detail))?;
@@ -220,6 +248,25 @@ impl Upstream for Recorder {
         };
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         slot.get_or_insert(sent);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Upstream for Recorder {
+    async fn open(
+        &self,
+        request: Request<Cleared<Outbound>>,
+        max_message: usize,
+    ) -> Result<Opening, Refusal> {
+        self.record(request).await?;
+        let nowhere = Box::new(tokio::io::empty());
+        let socket = ProviderSocket::new(nowhere, &[], max_message);
+        Ok(Opening::Switched(Response::new(Box::new(socket))))
+    }
+
+    async fn send(&self, request: Request<Cleared<Outbound>>) -> Result<Response<Sealed>, Refusal> {
+        self.record(request).await?;
         let nothing = http_body_util::Empty::new().map_err(|never| match never {});
         let mut response = Response::new(Sealed::new(Box::pin(nothing)));
         *response.status_mut() = http::StatusCode::NO_CONTENT;
@@ -274,6 +321,15 @@ request = "json"
 answer = ["json"]
 [[rule.seal]]
 json = "$.text"
+[[rule]]
+name = "live"
+methods = ["GET"]
+path = "/live"
+answer = ["websocket"]
+[[rule.message]]
+name = "say"
+[[rule.message.seal]]
+json = "$.text"
 "#;
 
     fn explain(method: &str, url: &str, body: Option<&str>) -> Result<Answer, Failure> {
@@ -301,6 +357,24 @@ json = "$.text"
         let body = answer.json["sent"]["body"].as_str().unwrap();
         assert!(body.starts_with("{\"text\":\"sc1."), "{body}");
         assert!(!answer.text.contains("session=1") && !answer.text.contains("bonjour"));
+    }
+
+    #[test]
+    fn a_message_to_a_websocket_is_shown_sealed_or_refused() {
+        let url = "https://forum.example.fr/live";
+        let answer = explain("GET", url, Some("{\"text\":\"bonjour\"}")).unwrap();
+        let sent = &answer.json["sent"];
+        assert!(
+            sent["body"]
+                .as_str()
+                .unwrap()
+                .starts_with("{\"text\":\"sc1.")
+        );
+        assert_eq!(sent["target"], "/live");
+        let answer = explain("GET", url, Some("{\"other\":\"bonjour\"}")).unwrap();
+        assert_eq!(answer.exit, Exit::Failed);
+        assert_eq!(answer.json["refused"]["code"], "rule-violated");
+        assert_eq!(explain("GET", url, None).unwrap().exit, Exit::Done);
     }
 
     #[test]

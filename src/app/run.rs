@@ -101,6 +101,9 @@ async fn attend(args: &RunArgs, gateway: config::Gateway) -> Result<bool, StartE
     if !ended {
         tracing::warn!("some requests did not end in time");
     }
+    for (service, reads) in telemetry::UNSEALED_READS.sums() {
+        tracing::info!(service, reads, "unsealed files were read");
+    }
     Ok(ended)
 }
 

@@ -10,14 +10,14 @@ use super::sessions::Sessions;
 use crate::adapter::Adapter;
 use crate::adapter::http::Http;
 use crate::adapter::s3::S3;
-use crate::adapter::webdav::WebDav;
+use crate::adapter::webdav::{Stores, WebDav};
 use crate::config::{Certificate, Gateway, Kind, Limits, Listener, Service, Transport};
 use crate::keyring::{BoundEpochs, KeyError, Keyring};
 use crate::net::{
     Certificates, ClientTls, Edge, EdgeBounds, IssueError, LocalCa, Opened, Pair, Provider,
     ProviderSettings, ServerTls, TlsError,
 };
-use crate::proxy::{Bounds, Duplicate, Proxy, Routes, Site};
+use crate::proxy::{Bounds, ConversationBounds, Duplicate, Proxy, Routes, Site};
 use crate::seal::aead::{SelfTestError, hardware_aes, self_test};
 use crate::seal::name::NameKey;
 use crate::seal::token::Index;
@@ -307,6 +307,11 @@ fn site(
         in_flight: limits.in_flight,
         idle: limits.idle_timeout,
         minimum_rate: limits.minimum_rate,
+        conversations: ConversationBounds {
+            count: limits.websockets,
+            ping: limits.websocket_ping,
+            idle: limits.websocket_idle,
+        },
     };
     Ok((Site::new(routes, bounds), lasting))
 }
@@ -335,9 +340,12 @@ fn serve(
             let policy = service.policy.clone();
             let names = NameKey::new(&secret, &context);
             let sessions = Arc::new(Sessions::new(keyring.clone(), context));
-            let vault = Vault::new(kept.rows.clone(), &secret, sessions)?;
+            let stores = Stores {
+                vault: Vault::new(kept.rows.clone(), &secret, sessions)?,
+                spool: Spool::open(&kept.settings)?,
+            };
             Arc::new(WebDav::new(
-                settings, policy, names, vault, epochs, provider, salts,
+                settings, policy, names, stores, epochs, provider, salts,
             ))
         }
         Kind::Http(settings) => {

@@ -5,16 +5,20 @@
 //! - [`Cleared`]: the only body that [`Upstream::send`] takes.
 //! - [`Sealed`]: what the provider answers. Becomes a [`Released`] body only by opening, or by a permit.
 //! - [`Released`]: the only body that a client is given.
+//!
+//! The messages of a WebSocket are of the same four kinds.
 
 mod assembled;
 mod checksummed;
 mod cleared;
 mod lasting;
+mod message;
 mod open;
 mod released;
 mod rewrite;
 mod scan;
 mod seal;
+mod socket;
 mod tail;
 
 use std::borrow::Cow;
@@ -25,16 +29,20 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::error::{Code, Refusal};
+use crate::error::{Code, Refusal, UPSTREAM_INVALID};
 
 pub use assembled::{Piece, Pieces};
 pub use cleared::{Cleared, Outbound, Plain};
 pub use lasting::{Work, within};
+pub use message::{
+    ClearedMessage, Messages, PlainMessage, ReleasedMessage, SealedMessage, Switched,
+};
 pub use open::OpenBody;
 pub use released::{Released, Sealed};
 pub use rewrite::Rewrite;
-pub use scan::ScanBody;
+pub use scan::{Guide, ScanBody};
 pub use seal::{SealBody, SealPlan, Tail};
+pub use socket::{ClientSocket, Duplex, Event, Farewell, ProviderSocket, SocketError};
 pub use tail::SealedTail;
 
 /// A stream of bytes whose error is a [`Fault`]. It ends cleanly only by its own end, never by a dropped producer.
@@ -100,4 +108,25 @@ pub trait Upstream: Send + Sync {
         &self,
         request: http::Request<Cleared<Outbound>>,
     ) -> Result<http::Response<Sealed>, Refusal>;
+
+    /// Asks to open a WebSocket; `request` is complete but for the fields of the handshake. Only protocols that it offers
+    /// (`Sec-WebSocket-Protocol`) are taken, and no extension. `max_message`: bytes of the provider's longest message.
+    ///
+    /// # Errors
+    /// `UPSTREAM_*` codes; a way that knows no WebSockets opens none.
+    async fn open(
+        &self,
+        _request: http::Request<Cleared<Outbound>>,
+        _max_message: usize,
+    ) -> Result<Opening, Refusal> {
+        Err(Refusal::new(&UPSTREAM_INVALID).message("This provider opens no WebSocket."))
+    }
+}
+
+/// What a provider says to a handshake.
+pub enum Opening {
+    /// It has switched; the answer's head was checked.
+    Switched(http::Response<Box<ProviderSocket>>),
+    /// It answered otherwise.
+    Answered(http::Response<Sealed>),
 }

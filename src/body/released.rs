@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Empty, Full};
 
 use super::cleared::collect;
 use super::rewrite::{Rewrite, RewriteBody};
-use super::{Chunks, Fault, FaultSlot, OpenBody, ScanBody};
+use super::{Chunks, Fault, FaultSlot, OpenBody, ScanBody, Switched};
 use crate::error::Refusal;
 use crate::policy::RelayPermit;
 
@@ -86,47 +86,71 @@ impl Body for Fronted {
 }
 
 /// A body that may go to the client: opened, written by the gateway, or released by a permit.
-pub struct Released(Chunks);
+pub struct Released {
+    chunks: Chunks,
+    /// What follows on the same connection.
+    switched: Option<Box<Switched>>,
+}
 
 impl Released {
+    fn of(chunks: Chunks) -> Self {
+        Self {
+            chunks,
+            switched: None,
+        }
+    }
+
+    /// No body: what follows the answer's head is a WebSocket.
+    pub fn switched(switched: Switched) -> Self {
+        Self {
+            switched: Some(Box::new(switched)),
+            ..Self::empty()
+        }
+    }
+
+    /// The WebSocket that follows, once.
+    pub fn take_switched(&mut self) -> Option<Box<Switched>> {
+        self.switched.take()
+    }
+
     /// Plaintext, each byte authenticated before it is given out; the first ones before the answer's head is.
     ///
     /// # Errors
     /// An object that does not open from its start: there is an answer yet to say so in.
     pub async fn opened(mut body: OpenBody) -> Result<Self, Refusal> {
         body.begin().await?;
-        Ok(Self(Box::pin(body)))
+        Ok(Self::of(Box::pin(body)))
     }
 
     /// A text of the provider's whose tokens are opened. What stands around them is the provider's word.
     pub fn scanned(body: ScanBody) -> Self {
-        Self(Box::pin(body))
+        Self::of(Box::pin(body))
     }
 
     /// A document that the gateway wrote: a listing with its sizes mapped, an error.
     pub fn document(bytes: impl Into<Bytes>) -> Self {
-        Self(Box::pin(
+        Self::of(Box::pin(
             Full::new(bytes.into()).map_err(|never| match never {}),
         ))
     }
 
     /// A document that the gateway writes over time (white space that keeps a long answer alive).
     pub fn written(chunks: Chunks) -> Self {
-        Self(chunks)
+        Self::of(chunks)
     }
 
     /// A document of the provider's (a listing), rewritten as it passes.
     pub fn rewritten(body: Sealed, rewriter: impl Rewrite + 'static) -> Self {
-        Self(Box::pin(RewriteBody::new(body.0, Box::new(rewriter))))
+        Self::of(Box::pin(RewriteBody::new(body.0, Box::new(rewriter))))
     }
 
     /// The provider's answer as it is, which the policy lets pass.
     pub fn relayed(body: Sealed, _permit: &RelayPermit) -> Self {
-        Self(body.0)
+        Self::of(body.0)
     }
 
     pub fn empty() -> Self {
-        Self(Box::pin(Empty::new().map_err(|never| match never {})))
+        Self::of(Box::pin(Empty::new().map_err(|never| match never {})))
     }
 }
 
@@ -138,14 +162,14 @@ impl Body for Released {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        self.0.as_mut().poll_frame(cx)
+        self.chunks.as_mut().poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.chunks.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.chunks.size_hint()
     }
 }

@@ -7,12 +7,28 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 
 use super::{Chunks, Fault, Sealed};
-use crate::seal::scan::{Found, Output, Reading, Scanner};
+use crate::seal::scan::{Found, Opens, Output, Reading, Scanner};
+
+/// Follows a text as it passes, and tells the scanner where tokens open. What it keeps back is bounded.
+pub trait Guide: Send {
+    /// Hands the next piece, which may end anywhere, on to the scanner.
+    ///
+    /// # Errors
+    /// The text is not what it should be; the stream is aborted.
+    fn push(&mut self, piece: Bytes, scanner: &mut Scanner, out: &mut Output) -> Result<(), Fault>;
+
+    /// The text has ended.
+    ///
+    /// # Errors
+    /// It ended too early.
+    fn finish(&mut self, scanner: &mut Scanner, out: &mut Output) -> Result<(), Fault>;
+}
 
 /// A text with its tokens opened. Its length is not known beforehand.
 pub struct ScanBody {
     source: Chunks,
     scanner: Scanner,
+    guide: Option<Box<dyn Guide>>,
     output: Output,
     /// Ended, or broken by a fault, which is said again to whoever asks again.
     ended: Option<Result<(), Fault>>,
@@ -20,19 +36,61 @@ pub struct ScanBody {
 }
 
 impl ScanBody {
-    /// `done` is told what was found once the text has ended.
+    /// A text in which the same tokens open everywhere. `done` is told what was found once the text has ended.
     pub fn new(
         source: Sealed,
         reading: Reading,
+        opens: Opens,
         done: impl FnOnce(Found) + Send + 'static,
     ) -> Self {
         Self {
             source: source.into_chunks(),
-            scanner: Scanner::new(reading),
+            scanner: Scanner::new(reading, opens),
+            guide: None,
             output: Output::default(),
             ended: None,
             done: Some(Box::new(done)),
         }
+    }
+
+    /// A text in which tokens open where `guide` says.
+    pub fn guided(
+        source: Sealed,
+        reading: Reading,
+        guide: impl Guide + 'static,
+        done: impl FnOnce(Found) + Send + 'static,
+    ) -> Self {
+        Self {
+            guide: Some(Box::new(guide)),
+            ..Self::new(source, reading, Opens::Nothing, done)
+        }
+    }
+
+    fn push(&mut self, data: Bytes) -> Result<(), Fault> {
+        match &mut self.guide {
+            Some(guide) => guide.push(data, &mut self.scanner, &mut self.output),
+            None => {
+                self.scanner.push(data, &mut self.output);
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Fault> {
+        if let Some(guide) = &mut self.guide {
+            guide.finish(&mut self.scanner, &mut self.output)?;
+        }
+        self.scanner.finish(&mut self.output);
+        if let Some(done) = self.done.take() {
+            done(self.scanner.found());
+        }
+        Ok(())
+    }
+
+    /// What the failed piece gave is not given out.
+    fn fail(&mut self, fault: Fault) {
+        self.output = Output::default();
+        self.ended = Some(Err(fault));
     }
 }
 
@@ -54,19 +112,17 @@ impl Body for ScanBody {
             }
             match ready!(this.source.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        this.scanner.push(data, &mut this.output);
+                    if let Ok(data) = frame.into_data()
+                        && let Err(fault) = this.push(data)
+                    {
+                        this.fail(fault);
                     }
                 }
-                Some(Err(fault)) => {
-                    this.ended = Some(Err(fault.clone()));
-                    return Poll::Ready(Some(Err(fault)));
-                }
+                Some(Err(fault)) => this.fail(fault),
                 None => {
                     this.ended = Some(Ok(()));
-                    this.scanner.finish(&mut this.output);
-                    if let Some(done) = this.done.take() {
-                        done(this.scanner.found());
+                    if let Err(fault) = this.finish() {
+                        this.fail(fault);
                     }
                 }
             }
@@ -122,7 +178,7 @@ mod tests {
         let told = Arc::new(Mutex::new(None));
         let teller = told.clone();
         let source = Sealed::new(Box::pin(Frames(frames.into())));
-        let body = ScanBody::new(source, reading(), move |found| {
+        let body = ScanBody::new(source, reading(), Opens::Anything, move |found| {
             *teller.lock().unwrap() = Some(found);
         });
         (Released::scanned(body), told)
@@ -142,7 +198,8 @@ mod tests {
             found,
             Some(Found {
                 opened: 0,
-                damaged: 1
+                damaged: 1,
+                ..Found::default()
             })
         );
     }

@@ -209,6 +209,9 @@ fn limits(mut section: Section<'_, '_>) -> Option<Limits> {
     let minimum_rate = section.or("minimum_rate", "\"1 KiB\"", value::size);
     let drain_timeout = section.or("drain_timeout", "\"30s\"", value::duration);
     let in_flight = section.or("in_flight", "1024", value::small_count);
+    let websockets = section.or("websockets", "2048", value::small_count);
+    let websocket_ping = section.or("websocket_ping", "\"30s\"", value::duration);
+    let websocket_idle = section.or("websocket_idle", "\"1h\"", value::duration);
     section.finish();
     Some(Limits {
         connections: connections?,
@@ -221,6 +224,9 @@ fn limits(mut section: Section<'_, '_>) -> Option<Limits> {
         minimum_rate: minimum_rate?,
         drain_timeout: drain_timeout?,
         in_flight: in_flight?,
+        websockets: websockets?,
+        websocket_ping: websocket_ping?,
+        websocket_idle: websocket_idle?,
     })
 }
 

@@ -72,6 +72,12 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// Requests at once; more are answered 503.
     pub in_flight: usize,
+    /// WebSockets at once; more are answered 503.
+    pub websockets: usize,
+    /// A side of a WebSocket that was silent for so long is pinged, and given up after as long again.
+    pub websocket_ping: Duration,
+    /// A WebSocket without a message.
+    pub websocket_idle: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, watch};
@@ -19,7 +20,7 @@ use tokio::sync::{Notify, watch};
 use super::guarded::{Guarded, Times, Watch};
 use super::listener::EdgeBounds;
 use crate::body::Fault;
-use crate::proxy::{Answer, Proxy};
+use crate::proxy::{Answer, Conversation, Proxy};
 
 /// Bytes that hyper buffers of one connection's body.
 const BODY_BUFFER: usize = 128 * 1024;
@@ -56,6 +57,7 @@ pub(super) async fn serve<S>(
         taken_back: AtomicUsize::new(0),
         abused: Notify::new(),
         stalls: two.then(Stalls::default),
+        switching: Mutex::default(),
     });
     let serving = exchanges.clone();
     // boxed, so that its memory is gone while the connection is idle
@@ -91,7 +93,8 @@ pub(super) async fn serve<S>(
     } else {
         let connection = hyper::server::conn::http1::Builder::new()
             .max_buf_size(BODY_BUFFER)
-            .serve_connection(io, service);
+            .serve_connection(io, service)
+            .with_upgrades();
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             ended = connection.as_mut() => ended,
@@ -104,6 +107,37 @@ pub(super) async fn serve<S>(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
+    }
+    let switching = exchanges.switching();
+    if let Some(switching) = switching {
+        let heads = exchanges.heads.load(Ordering::Relaxed);
+        // no part of this future, which every connection has
+        Box::pin(switching.converse::<S>(heads)).await;
+    }
+}
+
+/// A connection that is to carry a WebSocket from now on.
+struct Switching {
+    conversation: Box<Conversation>,
+    upgrade: OnUpgrade,
+}
+
+impl Switching {
+    /// `heads`: those of the connection that were served.
+    async fn converse<S>(self, heads: usize)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Ok(upgraded) = self.upgrade.await else {
+            return;
+        };
+        let Ok(parts) = upgraded.downcast::<TokioIo<Guarded<S>>>() else {
+            tracing::error!("an upgraded connection is another");
+            return;
+        };
+        let stream = parts.io.into_inner();
+        let ahead = stream.switched_clean(heads).then_some(parts.read_buf);
+        self.conversation.run(stream, ahead).await;
     }
 }
 
@@ -124,12 +158,14 @@ struct Exchanges {
     abused: Notify,
     /// HTTP/2 only: on HTTP/1.1 the connection itself notices a client that does not read.
     stalls: Option<Stalls>,
+    /// Set by the exchange after which the connection carries no other.
+    switching: Mutex<Option<Switching>>,
 }
 
 impl Exchanges {
     async fn serve(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Result<Response<Watched>, Infallible> {
         self.watch.open.fetch_add(1, Ordering::Relaxed);
         let mut open = Open {
@@ -137,13 +173,26 @@ impl Exchanges {
             ended: false,
         };
         let head = self.heads.fetch_add(1, Ordering::Relaxed);
-        let response = self.proxy.serve(request, self.watch.fault(head)).await;
+        let upgrade = hyper::upgrade::on(&mut request);
+        let mut response = self.proxy.serve(request, self.watch.fault(head)).await;
+        if let Some(conversation) = response.body_mut().take_conversation() {
+            let switching = Switching {
+                conversation,
+                upgrade,
+            };
+            *lock(&self.switching) = Some(switching);
+            self.watch.switched.store(true, Ordering::Relaxed);
+        }
         open.ended = response.body().is_end_stream();
         Ok(response.map(|answer| Watched {
             answer,
             stall: self.stalls.as_ref().map(Stalls::begin),
             open,
         }))
+    }
+
+    fn switching(&self) -> Option<Switching> {
+        lock(&self.switching).take()
     }
 
     /// Ready when a stream's client has taken nothing for that long.
@@ -158,6 +207,10 @@ impl Exchanges {
             }
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An exchange, from its head until its answer is handed out or nobody wants it any more.
@@ -210,7 +263,7 @@ impl Stalls {
             handed: AtomicU64::new(0),
             waiting: AtomicBool::new(false),
         });
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answers = lock(&self.answers);
         answers.retain(|answer| answer.strong_count() > 0);
         answers.push(Arc::downgrade(&stall));
         stall
@@ -218,7 +271,7 @@ impl Stalls {
 
     fn any(&self, idle: Duration) -> bool {
         let now = millis(self.begun);
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = lock(&self.answers);
         answers.iter().filter_map(Weak::upgrade).any(|stall| {
             stall.waiting.load(Ordering::Relaxed)
                 && u128::from(now.saturating_sub(stall.handed.load(Ordering::Relaxed)))

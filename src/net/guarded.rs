@@ -35,6 +35,8 @@ pub(super) struct Watch {
     pub open: AtomicUsize,
     /// No further request is waited for.
     pub draining: AtomicBool,
+    /// The protocol is being switched: what comes from now on are no requests.
+    pub switched: AtomicBool,
 }
 
 impl Watch {
@@ -114,6 +116,12 @@ impl<S> Guarded<S> {
         }
     }
 
+    /// Whether no byte came after the first `heads` heads and before the protocol was switched.
+    pub fn switched_clean(&self, heads: usize) -> bool {
+        let between = self.framing.as_ref().is_some_and(Framing::between);
+        between && !self.refused && self.held.is_empty() && self.heads == heads
+    }
+
     fn give(&mut self, buf: &mut ReadBuf<'_>) {
         let n = buf.remaining().min(self.out.len() - self.given);
         buf.put_slice(&self.out[self.given..self.given + n]);
@@ -137,6 +145,11 @@ impl<S> Guarded<S> {
         let Some(mut framing) = self.framing.take() else {
             return Ok(());
         };
+        // a head that began before is followed to its end, and the switch then refused
+        if self.watch.switched.load(Ordering::Relaxed) && framing.between() {
+            self.framing = Some(framing);
+            return Ok(());
+        }
         let mut at = before;
         // as long as nothing had to be held back, bytes stay where they are
         let mut in_place = self.held.is_empty() && self.out.is_empty();
@@ -182,6 +195,10 @@ impl<S> Guarded<S> {
 
     /// What silence means now. Ready: the connection is over, or a head was given up.
     fn silent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.watch.switched.load(Ordering::Relaxed) {
+            // the conversation has its own bounds
+            return Poll::Pending;
+        }
         let in_head = |f: &Framing| f.in_head() && !f.between();
         if self.framing.as_ref().is_some_and(in_head) {
             let time = self.head_time;

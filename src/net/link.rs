@@ -132,6 +132,18 @@ impl Link {
         })
     }
 
+    /// Over a connection that was driven until it gave an answer.
+    pub fn answering(
+        sender: SendRequest<Sending>,
+        connection: Connection<TokioIo<Wire>, Sending>,
+    ) -> Self {
+        Self {
+            sender,
+            driver: Some(Box::pin(connection)),
+            idle_since: Instant::now(),
+        }
+    }
+
     fn drive(&mut self, cx: &mut Context<'_>) {
         if let Some(driver) = &mut self.driver
             && driver.as_mut().poll(cx).is_ready()

@@ -7,6 +7,7 @@ mod framing;
 mod guarded;
 mod link;
 mod listener;
+mod switch;
 mod tls;
 mod tls_stream;
 mod upstream;

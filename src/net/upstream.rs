@@ -19,7 +19,7 @@ use super::link::{Idle, Link, LinkError, ReceiveError, Receiving, Sending};
 use super::tls::ClientTls;
 use super::tls_stream::ClientStream;
 use super::wire::Wire;
-use crate::body::{Cleared, Fault, Outbound, Sealed, Upstream};
+use crate::body::{Cleared, Fault, Opening, Outbound, Sealed, Upstream};
 use crate::error::{
     Code, Refusal, UPSTREAM_INVALID, UPSTREAM_OUTCOME_UNKNOWN, UPSTREAM_TIMEOUT,
     UPSTREAM_UNREACHABLE,
@@ -70,23 +70,30 @@ impl Provider {
 
     /// Name and certificate are the endpoint's, in virtual-host addressing too: the `Host` field names the bucket.
     async fn connect(&self) -> Result<Link, Refusal> {
-        let limit = self.0.settings.connect_timeout;
-        let timed = tokio::time::timeout(limit, self.wire()).await;
-        let wire = timed.map_err(|_| {
-            Refusal::new(&UPSTREAM_TIMEOUT).message("The provider can't be reached in time.")
-        })?;
-        let wire = wire.map_err(|error| Refusal::new(&UPSTREAM_UNREACHABLE).cause(error))?;
-        Link::new(wire)
+        Link::new(self.wire(false).await?)
             .await
             .map_err(|error| Refusal::new(&UPSTREAM_UNREACHABLE).cause(error))
     }
 
-    async fn wire(&self) -> std::io::Result<Wire> {
+    /// `orderly`: for what says its own end.
+    pub(super) async fn wire(&self, orderly: bool) -> Result<Wire, Refusal> {
+        let limit = self.0.settings.connect_timeout;
+        let timed = tokio::time::timeout(limit, self.connected(orderly)).await;
+        let wire = timed.map_err(|_| {
+            Refusal::new(&UPSTREAM_TIMEOUT).message("The provider can't be reached in time.")
+        })?;
+        let wire = wire.map_err(|error| Refusal::new(&UPSTREAM_UNREACHABLE).cause(error))?;
+        Ok(if orderly { wire.orderly() } else { wire })
+    }
+
+    async fn connected(&self, orderly: bool) -> std::io::Result<Wire> {
         let settings = &self.0.settings;
         let stream = TcpStream::connect((settings.host.as_str(), settings.port)).await?;
         stream.set_nodelay(true)?;
-        // however the connection ends, the provider sees a reset and never an end: see `Wire::poll_shutdown`
-        stream.set_zero_linger()?;
+        if !orderly {
+            // however the connection ends, the provider sees a reset and never an end: see `Wire::poll_shutdown`
+            stream.set_zero_linger()?;
+        }
         let Some(tls) = &settings.tls else {
             return Ok(Wire::plain(stream));
         };
@@ -98,6 +105,14 @@ impl Provider {
 
 #[async_trait]
 impl Upstream for Provider {
+    async fn open(
+        &self,
+        request: Request<Cleared<Outbound>>,
+        max_message: usize,
+    ) -> Result<Opening, Refusal> {
+        self.switch(request, max_message).await
+    }
+
     async fn send(&self, request: Request<Cleared<Outbound>>) -> Result<Response<Sealed>, Refusal> {
         let patience = self.0.settings.response_timeout;
         let method = request.method().clone();
@@ -119,7 +134,11 @@ impl Upstream for Provider {
                     return Err(Refusal::new(&UPSTREAM_OUTCOME_UNKNOWN)
                         .message("The provider answered before it had the whole body."));
                 }
-                Ok(response) => return self.received(response, link, &method).await,
+                Ok(response) => {
+                    return self
+                        .received(response, link, &method, self.0.idle.clone())
+                        .await;
+                }
                 Err(error) => error,
             };
             request = match (error, &again) {
@@ -139,16 +158,23 @@ impl Upstream for Provider {
 }
 
 impl Provider {
-    async fn received(
+    /// How long the provider may do nothing.
+    pub(super) fn patience(&self) -> Duration {
+        self.0.settings.response_timeout
+    }
+
+    /// `idle`: where the connection goes once the answer is read.
+    pub(super) async fn received(
         &self,
         response: Response<hyper::body::Incoming>,
         link: Link,
         method: &Method,
+        idle: Arc<Idle>,
     ) -> Result<Response<Sealed>, Refusal> {
         check(&response, method)?;
         let (head, incoming) = response.into_parts();
         let patience = self.0.settings.response_timeout;
-        let mut receiving = Receiving::new(incoming, link, patience, self.0.idle.clone());
+        let mut receiving = Receiving::new(incoming, link, patience, idle);
         std::future::poll_fn(|cx| {
             receiving.settle(cx);
             Poll::Ready(())
@@ -160,7 +186,7 @@ impl Provider {
 }
 
 /// A broken exchange: the body's own fault where it was that, else the provider's.
-fn broken(error: hyper::Error, safe: bool) -> Refusal {
+pub(super) fn broken(error: hyper::Error, safe: bool) -> Refusal {
     let mut source = error.source();
     while let Some(inner) = source {
         if let Some(fault) = inner.downcast_ref::<Fault>() {

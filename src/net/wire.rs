@@ -27,6 +27,8 @@ pub(super) struct Wire {
     stream: Stream,
     /// Set once writing failed: how long reading may still have something to say.
     unwritable: Option<Pin<Box<Sleep>>>,
+    /// Whether it may end with a farewell: see `poll_shutdown`.
+    orderly: bool,
 }
 
 impl Wire {
@@ -42,6 +44,16 @@ impl Wire {
         Self {
             stream,
             unwritable: None,
+            orderly: false,
+        }
+    }
+
+    /// For what says its own end (a WebSocket's close frame).
+    #[must_use]
+    pub fn orderly(self) -> Self {
+        Self {
+            orderly: true,
+            ..self
         }
     }
 
@@ -136,7 +148,10 @@ impl AsyncWrite for Wire {
 
     /// Says no farewell: there are stores that take TLS's `close_notify`, or the end of a connection, in the middle of a
     /// body for the body's end, and keep what came so far as the object. What ends early is reset instead.
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.orderly {
+            return Poll::Ready(Ok(()));
+        }
+        on_wire!(&mut self.stream, stream => stream.poll_shutdown(cx))
     }
 }

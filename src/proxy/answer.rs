@@ -14,8 +14,10 @@ use tokio::time::{Sleep, sleep};
 
 use super::arrival::{Returned, Unread};
 use super::asked::Asked;
+use super::conversation::Conversation;
 use crate::body::{Fault, Released};
 use crate::error::Refusal;
+use crate::telemetry::RequestId;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-sceau-request-id");
 /// So much of a body that nobody wanted is read after an early answer, so that closing does not destroy the answer
@@ -32,11 +34,20 @@ pub struct Answer {
     /// The answer's last byte, which waits for the drain: once it is out, hyper asks for nothing more.
     last: Option<Bytes>,
     over: Box<Over>,
+    conversation: Option<Box<Conversation>>,
+}
+
+impl Answer {
+    /// The WebSocket that follows the head, once.
+    pub fn take_conversation(&mut self) -> Option<Box<Conversation>> {
+        self.conversation.take()
+    }
 }
 
 /// What happens when the exchange is over.
 struct Over {
-    asked: Asked,
+    /// `None`: the conversation that follows has a line of its own.
+    asked: Option<Asked>,
     status: u16,
     bytes: u64,
     /// How many there are to be, where that is known.
@@ -48,10 +59,12 @@ struct Over {
 
 impl Over {
     fn aborted(&mut self, fault: &Fault) {
-        let (id, code) = (self.asked.id, fault.code.name);
-        tracing::warn!(%id, code, detail = %fault.detail, "the answer is aborted");
-        self.asked.code = Some(code);
         self.failed = true;
+        if let Some(asked) = &mut self.asked {
+            let (id, code) = (asked.id, fault.code.name);
+            tracing::warn!(%id, code, detail = %fault.detail, "the answer is aborted");
+            asked.code = Some(code);
+        }
     }
 }
 
@@ -62,7 +75,9 @@ impl Drop for Over {
             Some(expected) if self.bytes < expected => "cut",
             _ => "done",
         };
-        self.asked.log(self.status, self.bytes, outcome);
+        if let Some(asked) = &self.asked {
+            asked.log(self.status, self.bytes, outcome);
+        }
     }
 }
 
@@ -93,10 +108,8 @@ pub(super) fn finish(
 ) -> Response<Answer> {
     let status = response.status().as_u16();
     let unread = returned.take();
+    name(&mut response, asked.id);
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::try_from(asked.id.to_string()) {
-        headers.insert(REQUEST_ID, id);
-    }
     // HTTP/2 resets the stream by itself
     let one = asked.version != Version::HTTP_2;
     let ambiguous = asked.code == Some(crate::error::FRAMING.name)
@@ -115,7 +128,7 @@ pub(super) fn finish(
         drain,
         last: None,
         over: Box::new(Over {
-            asked,
+            asked: Some(asked),
             status,
             bytes: 0,
             expected: if bodiless {
@@ -126,8 +139,40 @@ pub(super) fn finish(
             failed: false,
             _permit: permit,
         }),
+        conversation: None,
         body,
     })
+}
+
+/// The head that a conversation follows.
+pub(super) fn switch(
+    mut response: Response<Released>,
+    id: RequestId,
+    conversation: Conversation,
+) -> Response<Answer> {
+    name(&mut response, id);
+    let status = response.status().as_u16();
+    response.map(|body| Answer {
+        first: None,
+        drain: None,
+        last: None,
+        over: Box::new(Over {
+            asked: None,
+            status,
+            bytes: 0,
+            expected: Some(0),
+            failed: false,
+            _permit: None,
+        }),
+        conversation: Some(Box::new(conversation)),
+        body,
+    })
+}
+
+fn name<B>(response: &mut Response<B>, id: RequestId) {
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
 }
 
 impl Body for Answer {

@@ -1,5 +1,6 @@
 //! What is known of a request for its log line and its error answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ pub(super) struct Asked {
     pub id: RequestId,
     pub method: Method,
     pub version: Version,
-    pub operation: &'static str,
+    pub operation: Cow<'static, str>,
     pub service: Option<Arc<str>>,
     pub principal: Option<Arc<str>>,
     /// The refusal's stable code.
@@ -31,7 +32,7 @@ impl Asked {
             id,
             method: head.method.clone(),
             version: head.version,
-            operation: "-",
+            operation: "-".into(),
             service: None,
             principal: None,
             code: None,
@@ -58,10 +59,10 @@ impl Asked {
         let passed_on = refusal.code == &PROVIDER_ERROR && refusal.status() < 500;
         match refusal.code.side {
             Side::Gateway | Side::Upstream if !passed_on => {
-                tracing::warn!(%id, code, service, operation = self.operation, %refusal, cause, "failed");
+                tracing::warn!(%id, code, service, operation = &*self.operation, %refusal, cause, "failed");
             }
             _ => {
-                tracing::debug!(%id, code, service, operation = self.operation, %refusal, cause, "refused");
+                tracing::debug!(%id, code, service, operation = &*self.operation, %refusal, cause, "refused");
             }
         }
     }
@@ -71,7 +72,7 @@ impl Asked {
         tracing::info!(
             id = %self.id,
             service = self.service.as_deref(),
-            operation = self.operation,
+            operation = &*self.operation,
             principal = self.principal.as_deref(),
             method = %self.method,
             status,
@@ -80,5 +81,38 @@ impl Asked {
             ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             outcome,
         );
+    }
+
+    /// The line of a WebSocket, at its end. `up`: to the provider; `down`: to the client.
+    pub fn log_conversation(&self, up: Passed, down: Passed, outcome: &'static str) {
+        tracing::info!(
+            id = %self.id,
+            service = self.service.as_deref(),
+            operation = self.operation.as_ref(),
+            principal = self.principal.as_deref(),
+            method = %self.method,
+            status = 101,
+            code = self.code,
+            bytes = down.bytes,
+            messages = down.messages,
+            bytes_up = up.bytes,
+            messages_up = up.messages,
+            ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            outcome,
+        );
+    }
+}
+
+/// What went through a WebSocket in one direction, as the client has it.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Passed {
+    pub messages: u64,
+    pub bytes: u64,
+}
+
+impl Passed {
+    pub fn add(&mut self, bytes: usize) {
+        self.messages += 1;
+        self.bytes = self.bytes.saturating_add(bytes as u64);
     }
 }

@@ -6,7 +6,9 @@
 mod answer;
 mod arrival;
 mod asked;
+mod conversation;
 mod gate;
+mod handshake;
 mod pace;
 mod respond;
 mod routes;
@@ -18,18 +20,20 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use http::{Request, Response, request};
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use self::answer::Answer;
+pub use self::conversation::{Conversation, ConversationBounds};
 pub use self::gate::HeadFault;
 pub use self::pace::{Pace, TooSlow};
 pub use self::routes::{Duplicate, Routes, Service};
 
 use self::arrival::Arrival;
 use self::asked::Asked;
+use self::handshake::Handshake;
 use crate::adapter::{Exchange, Principal};
-use crate::body::{Plain, Released};
-use crate::error::{DRAINING, HOST_UNKNOWN, OVERLOADED, Refusal};
+use crate::body::{Plain, Released, Switched};
+use crate::error::{DRAINING, HOST_UNKNOWN, INTERNAL, OVERLOADED, Refusal, UPSTREAM_INVALID};
 use crate::telemetry::RequestId;
 
 /// What bounds an exchange.
@@ -41,6 +45,7 @@ pub struct Bounds {
     pub idle: Duration,
     /// Bytes a second below which a body is given up.
     pub minimum_rate: u64,
+    pub conversations: ConversationBounds,
 }
 
 /// What a reload swaps at once.
@@ -48,6 +53,9 @@ pub struct Site {
     routes: Routes,
     bounds: Bounds,
     in_flight: Arc<Semaphore>,
+    conversations: Arc<Semaphore>,
+    /// Turns true when this is no longer in force: conversations, which may last for days, end then.
+    ended: watch::Sender<bool>,
 }
 
 impl Site {
@@ -56,6 +64,8 @@ impl Site {
             routes,
             bounds,
             in_flight: Arc::new(Semaphore::new(bounds.in_flight)),
+            conversations: Arc::new(Semaphore::new(bounds.conversations.count)),
+            ended: watch::Sender::new(false),
         }
     }
 }
@@ -80,14 +90,17 @@ impl Proxy {
         }
     }
 
-    /// Exchanges that begin from now on see the new site; those under way end on the one they began with.
+    /// Exchanges that begin from now on see the new site; those under way end on the one they began with. WebSockets
+    /// are ended: their clients open new ones.
     pub fn replace(&self, site: Site) {
-        self.site.store(Arc::new(site));
+        let old = self.site.swap(Arc::new(site));
+        old.ended.send_replace(true);
     }
 
-    /// New exchanges are refused from now on.
+    /// New exchanges are refused from now on, and WebSockets ended.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
+        self.site.load().ended.send_replace(true);
     }
 
     /// Answers one request; whatever fails is an answer too. `fault`: what the connection found wrong with the head.
@@ -115,10 +128,17 @@ impl Proxy {
         } else if self.draining.load(Ordering::Acquire) {
             Err(Refusal::new(&DRAINING))
         } else {
-            perform(service, &mut asked, head, plain).await
+            perform(&site, service, &mut asked, head, plain).await
         };
         let begun = match performed {
-            Ok(response) => answer::begin(response).await,
+            Ok((response, None)) => answer::begin(response).await,
+            Ok((response, Some((switched, place)))) => {
+                let id = asked.id;
+                let bounds = (site.bounds.conversations, site.bounds.idle);
+                let ended = site.ended.subscribe();
+                let conversation = Conversation::new(switched, asked, bounds, ended, place);
+                return answer::switch(response, id, conversation);
+            }
             Err(refusal) => Err(refusal),
         };
         let (response, first) = begun.unwrap_or_else(|refusal| {
@@ -140,31 +160,54 @@ fn route<'s>(
         .ok_or_else(|| Refusal::new(&HOST_UNKNOWN))
 }
 
+/// What follows a head that switches, and its place among those that may.
+type Following = Option<(Box<Switched>, OwnedSemaphorePermit)>;
+
 async fn perform(
+    site: &Site,
     service: &Service,
     asked: &mut Asked,
     head: request::Parts,
     body: Plain,
-) -> Result<Response<Released>, Refusal> {
+) -> Result<(Response<Released>, Following), Refusal> {
     let exchange = Exchange {
         request_id: asked.id,
         now: SystemTime::now(),
     };
     let adapter = service.adapter.as_ref();
     let operation = adapter.classify(&head)?;
-    asked.operation = operation.name;
+    asked.operation = operation.name.clone();
+    let handshake = match operation.switches {
+        true => Some((Handshake::check(&head)?, place(site)?)),
+        false => None,
+    };
     let subject = adapter.verify(&operation, &head, exchange.now)?;
     asked.principal = Some(subject.principal.clone());
     let verdict = service.policy.decide(operation.class);
-    let answered = adapter
+    let mut response = adapter
         .perform(&exchange, verdict, operation, subject, head, body)
-        .await;
-    if let Ok(response) = &answered
-        && let Some(Principal(name)) = response.extensions().get()
-    {
+        .await?;
+    if let Some(Principal(name)) = response.extensions().get() {
         asked.principal = Some(name.clone());
     }
-    answered
+    match (handshake, response.body_mut().take_switched()) {
+        (Some((handshake, place)), Some(switched)) => {
+            handshake.accept(&mut response);
+            Ok((response, Some((switched, place))))
+        }
+        (None, Some(_)) => {
+            Err(Refusal::new(&INTERNAL).message("A protocol was switched that nobody asked to."))
+        }
+        (_, None) if response.status().is_informational() => {
+            Err(Refusal::new(&UPSTREAM_INVALID).message("The provider's answer is no final one."))
+        }
+        (_, None) => Ok((response, None)),
+    }
+}
+
+fn place(site: &Site) -> Result<OwnedSemaphorePermit, Refusal> {
+    let place = site.conversations.clone().try_acquire_owned();
+    place.map_err(|_| Refusal::new(&OVERLOADED).message("There are too many WebSockets."))
 }
 
 /// Ids that do not repeat in a run and tell nothing of the number of requests.

@@ -16,13 +16,16 @@ pub use self::escape::{Encoding, Language};
 pub use self::output::Output;
 
 use self::candidate::{Extent, MAX_TEXT, extent};
-use super::token::{self, PREFIX};
+use super::token::{self, Field, PREFIX};
 use super::{Context, KeyLookup, OpenError};
 
 static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PREFIX));
 
 /// A value may quote a token, whose value may quote another.
 const NESTING: u8 = 4;
+
+/// A marker's code: the token was sealed for another field.
+const MISPLACED: &str = "field";
 /// Moved at a time to a candidate that began in an earlier chunk.
 const STEP: usize = 4096;
 
@@ -37,17 +40,42 @@ pub struct Reading {
     pub language: Language,
 }
 
+/// Which tokens open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opens {
+    /// None: they stay as they are.
+    Nothing,
+    /// Those of these fields; others become markers.
+    Of(Arc<[Field]>),
+    Anything,
+}
+
+impl Opens {
+    fn admits(&self, field: Field) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Of(fields) => fields.contains(&field),
+            Self::Anything => true,
+        }
+    }
+}
+
 /// What was found.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
     pub opened: u64,
-    /// Replaced by a marker.
+    /// Replaced by a marker: nothing that opens.
     pub damaged: u64,
+    /// Replaced by a marker: sealed for another field than may open there.
+    pub misplaced: u64,
+    /// Left as they are where nothing opens.
+    pub kept: u64,
 }
 
 /// Opens the tokens of one text.
 pub struct Scanner {
     reading: Reading,
+    opens: Opens,
     found: Found,
     /// The beginning of what may be a token; at most [`MAX_TEXT`] and a step.
     pending: Vec<u8>,
@@ -56,9 +84,10 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    pub fn new(reading: Reading) -> Self {
+    pub fn new(reading: Reading, opens: Opens) -> Self {
         Self {
             reading,
+            opens,
             found: Found::default(),
             pending: Vec::new(),
             known: 0,
@@ -67,6 +96,14 @@ impl Scanner {
 
     pub fn found(&self) -> Found {
         self.found
+    }
+
+    /// What follows is another stretch of the text, in which these tokens open. None stands across its beginning.
+    pub fn turn(&mut self, opens: Opens, out: &mut Output) {
+        if self.opens != opens {
+            self.finish(out);
+            self.opens = opens;
+        }
     }
 
     /// Scans the next chunk. What may be the beginning of a token is held back.
@@ -78,7 +115,6 @@ impl Scanner {
                 self.complete(&mut input, out);
             }
         }
-        out.flush();
     }
 
     /// The text has ended: what was held back is decided.
@@ -94,7 +130,6 @@ impl Scanner {
                 }
             }
         }
-        out.flush();
     }
 
     /// Goes through a chunk that begins outside of any candidate; leaves nothing of it.
@@ -160,30 +195,41 @@ impl Scanner {
 
     /// What the candidate at the text's beginning stands for, and how much of the text that is.
     fn value(&mut self, extent: Extent, text: &[u8], nesting: u8) -> (usize, Value) {
-        let cut = Value::Marker(OpenError::Length.name());
+        let closed = self.opens == Opens::Nothing;
         match extent {
             Extent::Text(n) | Extent::More(n) => (n, Value::Text),
-            Extent::Cut(n) => (n, cut),
+            Extent::Cut(n) if closed => (n, Value::Text),
+            Extent::Token { whole, .. } if closed => {
+                self.found.kept += 1;
+                (whole, Value::Text)
+            }
+            Extent::Cut(n) => (n, Value::Marker(OpenError::Length.name())),
             Extent::Token { whole, body } => match self.open(&text[..whole], nesting) {
-                Ok(value) => (whole, Value::Opened(value)),
+                Ok(value) => (whole, value),
                 // cut short, and another token right behind it
-                Err(OpenError::Checksum) if text[..body].ends_with(b"sc1") => (body - 3, cut),
+                Err(OpenError::Checksum) if text[..body].ends_with(b"sc1") => {
+                    (body - 3, Value::Marker(OpenError::Length.name()))
+                }
                 Err(error) => (whole, Value::Marker(error.name())),
             },
         }
     }
 
     /// The value of a token, with the tokens that it quotes opened too.
-    fn open(&mut self, text: &[u8], nesting: u8) -> Result<Vec<u8>, OpenError> {
+    fn open(&mut self, text: &[u8], nesting: u8) -> Result<Value, OpenError> {
         let Reading {
             lookup, context, ..
         } = &self.reading;
-        let value = token::open(lookup.as_ref(), context, text)?.plaintext;
+        let opened = token::open(lookup.as_ref(), context, text)?;
+        if !self.opens.admits(opened.field) {
+            return Ok(Value::Marker(MISPLACED));
+        }
+        let value = opened.plaintext;
         self.found.opened += 1;
         if nesting == 0 || FINDER.find(&value).is_none() {
-            return Ok(value);
+            return Ok(Value::Opened(value));
         }
-        Ok(self.open_quoted(&value, nesting - 1))
+        Ok(Value::Opened(self.open_quoted(&value, nesting - 1)))
     }
 
     fn open_quoted(&mut self, mut rest: &[u8], nesting: u8) -> Vec<u8> {
@@ -195,10 +241,7 @@ impl Scanner {
             match value {
                 Value::Text => out.extend_from_slice(&rest[..taken]),
                 Value::Opened(value) => out.extend_from_slice(&value),
-                Value::Marker(code) => {
-                    self.found.damaged += 1;
-                    out.extend_from_slice(self.reading.language.marker(code).as_bytes());
-                }
+                Value::Marker(code) => out.extend_from_slice(self.marker(code).as_bytes()),
             }
             rest = &rest[taken..];
         }
@@ -207,9 +250,16 @@ impl Scanner {
     }
 
     fn mark(&mut self, code: &str, out: &mut Output) {
-        self.found.damaged += 1;
-        let marker = self.reading.language.marker(code);
+        let marker = self.marker(code);
         self.reading.encoding.write(&marker, out.buffer());
+    }
+
+    fn marker(&mut self, code: &str) -> String {
+        match code {
+            MISPLACED => self.found.misplaced += 1,
+            _ => self.found.damaged += 1,
+        }
+        self.reading.language.marker(code)
     }
 }
 
@@ -238,7 +288,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::seal::token::Field;
     use crate::seal::{EpochKeys, EpochSecret, EpochShort, LookupError, Salt};
     use crate::secret::Secret;
 
@@ -268,12 +317,13 @@ mod tests {
     }
 
     fn scanner(encoding: Encoding) -> Scanner {
-        Scanner::new(Reading {
+        let reading = Reading {
             lookup: Arc::new(epoch()),
             context: Arc::new(context()),
             encoding,
             language: Language::English,
-        })
+        };
+        Scanner::new(reading, Opens::Anything)
     }
 
     fn scan_in(encoding: Encoding, chunks: &[&[u8]]) -> (String, Found) {
@@ -316,7 +366,8 @@ mod tests {
                 found,
                 Found {
                     opened: 1,
-                    damaged: 0
+                    damaged: 0,
+                    ..Found::default()
                 }
             );
         }
@@ -360,7 +411,8 @@ mod tests {
                 found,
                 Found {
                     opened: 0,
-                    damaged: 1
+                    damaged: 1,
+                    ..Found::default()
                 }
             );
         }
@@ -374,6 +426,57 @@ mod tests {
         assert_eq!(scan(&foreign).0, format!("{MARK}commitment]"));
         let binary = token::seal(&epoch().0, &context(), Field::named("x"), salt, &[0xFF]).unwrap();
         assert_eq!(scan(&binary).0, format!("{MARK}not-text]"));
+    }
+
+    fn field_token(field: &str, plain: &str) -> String {
+        let salt = Salt::of_test_vector([7; 32]);
+        let keys = epoch().0;
+        token::seal(
+            &keys,
+            &context(),
+            Field::named(field),
+            salt,
+            plain.as_bytes(),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn tokens_open_where_their_field_may_and_stay_where_none_does() {
+        let body = token("salut");
+        let secret = field_token("secret", "x");
+        let quoting = token(&format!("> {body} {secret}"));
+        let (mut scanner, mut out) = (scanner(Encoding::Text), Output::default());
+        let of_body = Opens::Of([Field::named("body")].into());
+        let mut push = |opens: Opens, text: &str| {
+            scanner.turn(opens, &mut out);
+            // a candidate that is held back is decided before the next stretch
+            for piece in text.as_bytes().chunks(50) {
+                scanner.push(Bytes::copy_from_slice(piece), &mut out);
+            }
+        };
+        push(Opens::Nothing, &format!("{body} sc1.AQEaaaaaaaa "));
+        push(of_body.clone(), &format!("{body} {secret} {quoting} "));
+        push(Opens::Nothing, &body[..60]);
+        push(of_body, &body);
+        scanner.finish(&mut out);
+        let mut text = Vec::new();
+        while let Some(piece) = out.pop() {
+            text.extend_from_slice(&piece);
+        }
+        let misplaced = format!("{MARK}field]");
+        let expected = format!(
+            "{body} sc1.AQEaaaaaaaa salut {misplaced} > salut {misplaced} {}salut",
+            &body[..60]
+        );
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
+        let found = Found {
+            opened: 4,
+            damaged: 0,
+            misplaced: 2,
+            kept: 1,
+        };
+        assert_eq!(scanner.found(), found);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum StateError {
     Damaged,
     #[error("the session secret that a sealed value needs is not available")]
     KeyUnavailable,
+    #[error("the sealed value names a session that the key directory does not hold")]
+    SessionUnknown,
     #[error("the operating system gave no random bytes")]
     Randomness,
     #[error("the tenant's spool quota of {quota} bytes is used up")]
@@ -46,6 +48,7 @@ impl StateError {
             Self::Stopped => "state-stopped",
             Self::Damaged => "state-value-damaged",
             Self::KeyUnavailable => "state-key-unavailable",
+            Self::SessionUnknown => "state-session-unknown",
             Self::Randomness => "state-randomness",
             Self::Quota { .. } => "spool-quota",
             Self::SpoolMissing => "spool-missing",
@@ -87,7 +90,7 @@ impl From<rusqlite::Error> for StateError {
 impl From<StateError> for Refusal {
     fn from(error: StateError) -> Self {
         let code = match error {
-            StateError::KeyUnavailable => &KEY_UNAVAILABLE,
+            StateError::KeyUnavailable | StateError::SessionUnknown => &KEY_UNAVAILABLE,
             StateError::Quota { .. } => &OVERLOADED,
             _ => &STATE_UNAVAILABLE,
         };

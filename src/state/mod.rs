@@ -40,6 +40,8 @@ pub enum Table {
     Alias = 4,
     /// Not a row: a value that a client carries.
     Handle = 5,
+    /// A name that a digest stands for at the provider.
+    Name = 6,
 }
 
 impl Table {
@@ -51,6 +53,7 @@ impl Table {
             Self::Complete => "complete",
             Self::Alias => "alias",
             Self::Handle => "handle",
+            Self::Name => "name",
         }
     }
 }

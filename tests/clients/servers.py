@@ -107,8 +107,8 @@ class Server:
         return self.child.returncode
 
 
-def certificates(folder):
-    """An authority, and one certificate for localhost."""
+def certificates(folder, names=("localhost", VIRTUAL, f"*.{VIRTUAL}")):
+    """An authority, and one certificate for these names."""
 
     def openssl(*arguments):
         tool = program("openssl", "apt-get install --no-install-recommends openssl")
@@ -132,7 +132,7 @@ def certificates(folder):
     )
     openssl("req", *curve, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
     (folder / "server.ext").write_text(
-        f"subjectAltName=DNS:localhost,DNS:{VIRTUAL},DNS:*.{VIRTUAL}\n"
+        f"subjectAltName={','.join('DNS:' + name for name in names)}\n"
         "extendedKeyUsage=serverAuth\n"
         "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\n"
     )

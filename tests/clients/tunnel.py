@@ -1,11 +1,15 @@
-"""A CONNECT proxy that leads every name to this machine: for clients whose resolver does not know `*.localhost`."""
+"""A CONNECT proxy that leads every name to this machine: for clients whose resolver does not know `*.localhost`, or that go to hosts of the
+Internet and nowhere else."""
 
+import contextlib
 import socket
 import threading
 
 
 class Tunnel:
-    def __init__(self):
+    def __init__(self, to=None):
+        """`to`: the port for all; without it, the one that is asked for."""
+        self.to = to
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.serve, daemon=True).start()
@@ -26,7 +30,7 @@ class Tunnel:
             head += more
         method, target, _ = head.split(b" ", 2)
         assert method == b"CONNECT"
-        server = socket.create_connection(("127.0.0.1", int(target.rsplit(b":", 1)[1])))
+        server = socket.create_connection(("127.0.0.1", self.to or int(target.rsplit(b":", 1)[1])))
         client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
         threading.Thread(target=carry, args=[server, client], daemon=True).start()
         carry(client, server)
@@ -36,10 +40,9 @@ class Tunnel:
 
 
 def carry(source, target):
-    """One direction, until its end."""
-    try:
+    """One direction, until its end or a reset. Closing would not wake who reads from the target just then."""
+    with contextlib.suppress(OSError):
         while data := source.recv(1 << 16):
             target.sendall(data)
+    with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)
-    except OSError:
-        target.close()

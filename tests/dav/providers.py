@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import threading
+from pathlib import Path
 
 import requests
 from servers import Server, accepts, free_port, program, sceau
@@ -124,6 +125,18 @@ class Rclone(Provider):
                 "--user", USER, "--pass", PASSWORD, "--config", "/dev/null"]
 
 
+class Nextcloud(Provider):
+    """Not one of those that every test runs against: its files and uploads have paths of their own."""
+
+    name = "nextcloud"
+    root = f"remote.php/dav/files/{USER}"
+
+    def command(self):
+        chain, key = self.certificate
+        python = program("python", "python3 -m venv .work/venv")
+        return [python, Path(__file__).with_name("nextcloud.py"), self.port, self.data, chain, key, USER, PASSWORD]
+
+
 PROVIDERS = {provider.name: provider for provider in (Apache, WsgiDAV, Rclone)}
 
 # by the host under which clients reach each
@@ -133,7 +146,7 @@ SERVICES = {"localhost": "", "legacy.localhost": 'legacy = "read"', "names.local
 class Gate:
     """The gateway in a directory that `sceau init` made, before one provider."""
 
-    def __init__(self, folder, provider):
+    def __init__(self, folder, provider, services=SERVICES):
         folder.mkdir()
         self.port = free_port()
         home = folder / "gateway"
@@ -143,7 +156,7 @@ class Gate:
         for old in (home / "services.d").iterdir():
             old.unlink()
         shutil.copy(provider.ca, home / "tls" / "provider-ca.pem")
-        for number, (host, more) in enumerate(SERVICES.items()):
+        for number, (host, more) in enumerate(services.items()):
             (home / "services.d" / f"{number}-{host}.toml").write_text(f"""
 kind = "webdav"
 name = "{host}"

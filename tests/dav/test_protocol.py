@@ -165,4 +165,32 @@ def test_sealed_names(way, gate, canary):
     assert {path.rsplit("/", 1)[1]: length for path, length in found.items() if length} == {"geheim.txt": 1_000}
     names = " ".join(str(path) for path in way.provider.data.rglob("*"))
     assert not any(name in names for name in ("Entwurf", "geheim", "Ende", root.rsplit("/", 1)[1]))
-    assert ask("PUT", "/" + "n" * 143, data=b"x").status_code == 414
+
+
+def test_long_sealed_names(way, gate, canary):
+    """Names too long to be sealed in place, in a directory that has one too, and that the provider moves."""
+    if not way.through_gateway:
+        return
+    root = f"https://names.localhost:{gate.port}/{uuid.uuid4().hex}"
+    ask = lambda method, path, **settings: way.session.request(method, root + path, **settings)
+    data = canary.content(1_000, "names")
+    folder, file = "Vermerk " * 25, "é" * 120 + ".pdf"
+    for path in ("", f"/{quote(folder)}"):
+        assert ask("MKCOL", path).status_code == 201
+    path = f"/{quote(folder)}/{quote(file)}"
+    assert ask("PUT", path, data=data).status_code in (201, 204)
+    found = listed(ask("PROPFIND", "/", headers={"Depth": "infinity"}))
+    assert found[f"{unquote(requests.utils.urlparse(root).path)}/{folder}/{file}"] == 1_000
+    # the directory, the file in it, and nothing of the gateway's own
+    assert len(found) == 3
+    moved = "/" + quote("anders " * 25)
+    assert ask("MOVE", f"/{quote(folder)}", headers={"Destination": root + moved}).status_code == 201
+    assert ask("GET", f"{moved}/{quote(file)}").content == data
+    found = listed(ask("PROPFIND", f"{moved}/", headers={"Depth": "1"}))
+    assert {path.rsplit("/", 1)[1]: length for path, length in found.items() if length} == {file: 1_000}
+    # what is left has its file beside it, and nothing else
+    top = next(path for path in way.provider.data.iterdir() if any(name.name.startswith("n2") for name in path.rglob("*")))
+    assert sorted(path.name[:2] for path in top.iterdir() if not path.name.startswith(".")) == ["n2", "n3"]
+    assert ask("DELETE", f"{moved}/{quote(file)}").status_code == 204
+    assert not [path for path in top.rglob("*") if path.is_file() and ".DAV" not in path.parts and path.parent != top]
+    assert ask("PUT", "/" + "n" * 800, data=b"x").status_code == 414

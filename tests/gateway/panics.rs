@@ -18,7 +18,7 @@ use sceau::net::{
     Certificates, Edge, EdgeBounds, LocalCa, Opened, Pair, Provider, ProviderSettings, ServerTls,
 };
 use sceau::policy::{Class, Policy, Verdict};
-use sceau::proxy::{Bounds, Proxy, Routes, Service};
+use sceau::proxy::{Bounds, ConversationBounds, Proxy, Routes, Service};
 use sceau::secret::SecretBytes;
 
 use crate::client::Client;
@@ -50,8 +50,9 @@ struct Defect(Provider);
 impl Adapter for Defect {
     fn classify(&self, _: &request::Parts) -> Result<Operation, Refusal> {
         Ok(Operation {
-            name: "Defect",
+            name: "Defect".into(),
             class: Class::Pass,
+            switches: false,
             detail: Box::new(()),
         })
     }
@@ -123,6 +124,11 @@ async fn up(recorder: &Recorder, site: &Site) -> (Opened, Client) {
         in_flight: 2,
         idle,
         minimum_rate: 0,
+        conversations: ConversationBounds {
+            count: 0,
+            ping: idle,
+            idle,
+        },
     };
     let proxy = Arc::new(Proxy::new(sceau::proxy::Site::new(routes, bounds), 1));
     let key = SecretBytes::new(std::fs::read(site.root().join("tls/ca.key")).unwrap());

@@ -52,9 +52,10 @@ fn values_are_written_for_the_text_around_them() {
     let gate = Gate::new(RULES);
     let t = token(&gate, "a <\"b\">\n");
     let quoted = format!("\"{t}\"");
+    let member = format!("{{\"text\":{quoted}}}");
     gate.provider
-        .can("/read", 200, "application/problem+json", quoted.clone());
-    assert_eq!(gate.get("/read").text(), "\"a <\\\"b\\\">\\n\"");
+        .can("/read", 200, "application/problem+json", member);
+    assert_eq!(gate.get("/read").text(), "{\"text\":\"a <\\\"b\\\">\\n\"}");
     gate.provider
         .can("/read", 200, "text/html; charset=utf-8", quoted.clone());
     assert_eq!(gate.get("/read").text(), "\"a &lt;&quot;b&quot;&gt;\n\"");
@@ -73,15 +74,15 @@ fn values_are_written_for_the_text_around_them() {
 fn a_damaged_token_is_a_marker_and_the_page_stands() {
     let gate = Gate::new(RULES);
     let t = token(&gate, "salut");
-    let body = format!("{{\"a\":\"{}\",\"b\":\"{t}\"}}", &t[..80]);
+    let body = format!("{{\"a\":{{\"text\":\"{}\"}},\"text\":\"{t}\"}}", &t[..80]);
     gate.provider.can("/read", 200, "application/json", body);
     let answer = gate.get("/read");
     let document: serde_json::Value = serde_json::from_str(answer.text()).unwrap();
     assert_eq!(
-        document["a"],
+        document["a"]["text"],
         "[Sceau: this text does not open, code length]"
     );
-    assert_eq!(document["b"], "salut");
+    assert_eq!(document["text"], "salut");
 }
 
 #[test]
@@ -124,11 +125,11 @@ fn sealed_lengths_in_json_become_the_plaintexts() {
     let sealed = sceau::seal::layout::sealed_len(1000).unwrap();
     let t = token(&gate, "nom");
     let body = format!(
-        "{{\"files\":[{{\"size\":{sealed},\"name\":\"{t}\"}},{{\"size\":12}}],\"size\":{sealed}}}"
+        "{{\"files\":[{{\"size\":{sealed},\"text\":\"{t}\"}},{{\"size\":12}}],\"size\":{sealed}}}"
     );
     gate.provider.can("/sized", 200, "application/json", body);
     let expected = format!(
-        "{{\"files\":[{{\"size\":1000,\"name\":\"nom\"}},{{\"size\":12}}],\"size\":{sealed}}}"
+        "{{\"files\":[{{\"size\":1000,\"text\":\"nom\"}},{{\"size\":12}}],\"size\":{sealed}}}"
     );
     assert_eq!(gate.get("/sized").text(), expected);
 }
@@ -176,6 +177,26 @@ fn tokens_in_header_fields_open_too() {
         answer.header("content-disposition"),
         "attachment; filename=\"rapport.pdf\""
     );
+}
+
+#[test]
+fn a_files_name_is_written_as_its_characters_need() {
+    let gate = Gate::new(RULES);
+    let t = token(&gate, "relevé 1.pdf");
+    for field in [
+        format!("inline; filename={t}"),
+        format!("inline; filename*=utf-8''{t}"),
+    ] {
+        let headers = vec![
+            ("content-type", "text/plain".to_owned()),
+            ("content-disposition", field),
+        ];
+        gate.provider.can_with("/read", 200, headers, "x");
+        assert_eq!(
+            gate.get("/read").header("content-disposition"),
+            "inline; filename*=UTF-8''relev%C3%A9%201.pdf"
+        );
+    }
 }
 
 #[test]

@@ -228,6 +228,14 @@ impl Gate {
         })
     }
 
+    /// What the log calls the request.
+    pub fn operation(&self, method: &str, path: &str) -> String {
+        let request = Request::builder().method(method).uri(path);
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let operation = self.adapter.classify(&head);
+        operation.map_or_else(|_| "-".into(), |operation| operation.name.into_owned())
+    }
+
     async fn serve(&self, head: Parts, body: Plain) -> Result<http::Response<Released>, Refusal> {
         let exchange = Exchange {
             request_id: RequestId(1),

@@ -12,6 +12,7 @@ mod forms;
 mod gate;
 mod hostile;
 mod objects;
+mod opens;
 mod provider;
 mod requests;
 mod rules;

@@ -1,13 +1,16 @@
 //! A small provider in memory: it keeps what it is sent, and answers it back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::Mutex;
+use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use sceau::body::{Cleared, Outbound, Sealed, Upstream};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt as _;
+use sceau::body::{Cleared, Fault, Outbound, Sealed, Upstream};
 use sceau::error::Refusal;
 
 /// A request as the provider saw it.
@@ -128,6 +131,23 @@ fn ranged(asked: &Asked, body: &[u8]) -> Canned {
     }
 }
 
+/// Of an answer's body: cuts fall everywhere.
+const PIECE: usize = 61;
+
+struct Pieces(VecDeque<Bytes>);
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
 #[async_trait]
 impl Upstream for Provider {
     async fn send(&self, request: Request<Cleared<Outbound>>) -> Result<Response<Sealed>, Refusal> {
@@ -153,7 +173,9 @@ impl Upstream for Provider {
         for (name, value) in headers {
             response = response.header(name, value);
         }
-        let body = Full::new(Bytes::from(body)).map_err(|never| match never {});
-        Ok(response.body(Sealed::new(Box::pin(body))).unwrap())
+        let pieces: VecDeque<Bytes> = body.chunks(PIECE).map(Bytes::copy_from_slice).collect();
+        Ok(response
+            .body(Sealed::new(Box::pin(Pieces(pieces))))
+            .unwrap())
     }
 }

@@ -46,7 +46,7 @@ field = "title"
 query = "filter"
 index = "folded"
 field = "title"
-filter = "(title='{}')"
+filter = ["(title='{}')", "(title=\"{}\")"]
 sends = "(title_index='{}')"
 
 [[rule]]
@@ -108,12 +108,18 @@ fn two_equal_texts_do_not_look_alike_but_their_indexes_do() {
         gate.provider.last().target,
         format!("/api/messages?page=2&title={index}")
     );
-    gate.get("/api/messages?filter=(title%3D%27R%C3%A9union%27)");
-    let target = gate.provider.last().target;
-    assert_eq!(
-        target,
-        format!("/api/messages?filter=%28title_index%3D%27{index}%27%29")
-    );
+    for quote in ["%27", "%22"] {
+        gate.get(&format!(
+            "/api/messages?filter=(title%3D{quote}R%C3%A9union{quote})"
+        ));
+        let target = gate.provider.last().target;
+        assert_eq!(
+            target,
+            format!("/api/messages?filter=%28title_index%3D%27{index}%27%29")
+        );
+    }
+    let mixed = gate.get("/api/messages?filter=(title%3D%27R%C3%A9union%22)");
+    assert_eq!(mixed.code(), "rule-violated");
 }
 
 #[test]
@@ -303,4 +309,22 @@ fn relayed_rules_pass_bodies_only_where_they_say_so() {
     gate.provider
         .can("/static/a.js", 200, "text/javascript", "sc1.");
     assert_eq!(gate.get("/static/a.js?v=3").text(), "sc1.");
+}
+
+#[test]
+fn a_document_may_be_absent() {
+    let gate = Gate::new(RULES);
+    for headers in [&[("content-type", "application/json")][..], &[]] {
+        let answer = gate.send("POST", "/api/messages/7", headers, b"");
+        assert_eq!(answer.status, 201);
+        let sent = gate.provider.last();
+        assert!(sent.body.is_empty() && sent.headers["content-length"] == "0");
+    }
+    let blank = gate.send(
+        "POST",
+        "/api/messages/7",
+        &[("content-type", "application/json")],
+        b" ",
+    );
+    assert_eq!(blank.code(), "request-refused");
 }

@@ -1,6 +1,6 @@
 //! What a service file may say.
 
-use crate::gate::load;
+use crate::gate::{Gate, load};
 
 fn faults(rules: &str) -> String {
     load(rules).err().unwrap_or_default()
@@ -68,6 +68,62 @@ fn rules_that_contradict_themselves_are_faults() {
     assert!(faults("").contains("no rule is configured"));
 }
 
+#[test]
+fn websockets_are_judged_by_their_messages() {
+    let rule = |rest: &str| {
+        format!(
+            "[[rule]]\nname = \"r\"\nmethods = [\"GET\"]\npath = \"/a\"\nanswer = [\"websocket\"]\n{rest}"
+        )
+    };
+    let message = |rest: &str| rule(&format!("[[rule.message]]\nname = \"m\"\n{rest}"));
+    let last = "\n[[rule.message]]\nname = \"n\"";
+    for (rules, expected) in [
+        (rule("").replace("GET", "POST"), "and GET alone"),
+        (
+            rule("").replace("\"GET\"", "\"GET\", \"HEAD\""),
+            "and GET alone",
+        ),
+        (
+            rule("").replace("\"websocket\"", "\"websocket\", \"json\""),
+            "stand alone",
+        ),
+        (rule("request = \"json\""), "without a body"),
+        (rule("clear = [\"$\"]"), "no such part"),
+        (rule("protocols = [\"a b\"]"), "a subprotocol's name"),
+        (rule("protocols = [\"a\", \"a\"]"), "each stands once"),
+        (
+            message("[[rule.message.seal]]\nform = \"a\""),
+            "JSON paths alone",
+        ),
+        (message("where = \"$.a\""), "needs `equals`"),
+        (message("equals = [\"a\"]"), "needs `where`"),
+        (
+            message("where = \"$.a\"\nequals = []"),
+            "at least one value",
+        ),
+        (message(last), "never reached"),
+        (message("other = 1"), "other"),
+        (
+            message(&last.replace("\"n\"", "\"m\"")),
+            "a message `m` already",
+        ),
+        (
+            rule("").replace("websocket", "json") + "binary = true",
+            "binary",
+        ),
+        (
+            rule("").replace("websocket", "json") + "[[rule.message]]\nname = \"m\"",
+            "message",
+        ),
+    ] {
+        let faults = faults(&rules);
+        assert!(faults.contains(expected), "{rules}\n{faults}");
+    }
+    assert_eq!(faults(&rule("")), "");
+    let sound = "where = \"$.a\"\nequals = [\"a\"]\n[[rule.message.seal]]\njson = \"$.text\"";
+    assert_eq!(faults(&message(&format!("{sound}{last}"))), "");
+}
+
 fn three(paths: [&str; 3]) -> String {
     let rules = paths
         .iter()
@@ -103,4 +159,28 @@ fn unreachable_and_ambiguous_rules_are_faults() {
     // another method is another matter
     let other = three(["/a/{x}", "/a/b", ""]).replacen("GET", "POST", 1);
     assert_eq!(faults(&other), "");
+}
+
+#[test]
+fn the_log_names_the_rule() {
+    let gate = Gate::new(&three(["/a/b", "/a/{x}", ""]));
+    assert_eq!(gate.operation("GET", "/a/b"), "r0");
+    assert_eq!(gate.operation("GET", "/a/c"), "r1");
+    assert_eq!(gate.operation("GET", "/"), "-");
+}
+
+#[test]
+fn members_of_error_documents_are_named_once() {
+    let rule = "[[rule]]\nname = \"r\"\nmethods = [\"GET\"]\npath = \"/a\"\nanswer = [\"json\"]\n";
+    let member = |name: &str| format!("[[error_member]]\nname = \"{name}\"\nvalue = \"x\"\n");
+    for (names, expected) in [
+        (["error", "detail"], "have a member `detail` already"),
+        (["error", "error"], "have a member `error` already"),
+    ] {
+        let text = format!("{}{}{rule}", member(names[0]), member(names[1]));
+        assert!(faults(&text).contains(expected), "{}", faults(&text));
+    }
+    assert!(load(&format!("{}{rule}", member("error"))).is_ok());
+    let bare = format!("[[error_member]]\nname = \"error\"\n{rule}");
+    assert!(faults(&bare).contains("needs `value`"));
 }

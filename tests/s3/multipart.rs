@@ -195,6 +195,10 @@ async fn lists_that_s3_refuses_are_refused() {
     }
     let refused = gateway.put("/bucket/k?partNumber=1&uploadId=none", "x");
     assert_eq!(refused.send().await.refused().1, "NoSuchUpload");
+    // a version that is known, and a session that nobody has
+    let foreign = format!("{}{}", &id[..2], "A".repeat(id.len() - 2));
+    let refused = gateway.put(&format!("/bucket/k?partNumber=1&uploadId={foreign}"), "x");
+    assert_eq!(refused.send().await.refused(), (404, "NoSuchUpload".into()));
     // an id belongs to its key
     let target = format!("/bucket/other?partNumber=1&uploadId={id}");
     let refused = gateway.put(&target, "x").send().await.refused();

@@ -1,14 +1,15 @@
 //! The adapter, driven as `proxy` drives it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
-use sceau::adapter::webdav::WebDav;
 use sceau::adapter::webdav::settings::{Preconditions, Settings, UnknownLength, UpstreamSettings};
+use sceau::adapter::webdav::{Stores, WebDav};
 use sceau::adapter::{Adapter, Exchange};
 use sceau::body::{Fault, Plain, Released};
 use sceau::error::Refusal;
@@ -18,7 +19,9 @@ use sceau::seal::{
     Context, EpochKeys, EpochSecret, EpochShort, Epochs, KeyLookup, LookupError, SaltSource,
 };
 use sceau::secret::Secret;
-use sceau::state::{SessionId, SessionLookup, SqliteState, StateError, Vault};
+use sceau::state::{
+    SessionId, SessionLookup, Settings as StateSettings, Spool, SqliteState, StateError, Vault,
+};
 use sceau::telemetry::RequestId;
 
 use super::provider::{Pieces, Provider};
@@ -41,7 +44,9 @@ impl Epochs for OneEpoch {
     }
 }
 
-struct OneSession;
+/// One session secret, which can be made unavailable.
+#[derive(Default)]
+pub struct OneSession(pub AtomicBool);
 
 impl SessionLookup for OneSession {
     fn current(&self) -> Result<(SessionId, Arc<Secret<48>>), StateError> {
@@ -49,6 +54,9 @@ impl SessionLookup for OneSession {
     }
 
     fn by_id(&self, _: &SessionId) -> Result<Arc<Secret<48>>, StateError> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(StateError::KeyUnavailable);
+        }
         Ok(Arc::new(Secret::from_slice(&[6; 48]).unwrap()))
     }
 }
@@ -62,6 +70,9 @@ pub struct Gate {
     pub provider: Arc<Provider>,
     pub adapter: WebDav,
     pub policy: Policy,
+    pub sessions: Arc<OneSession>,
+    /// Seconds since 1970.
+    pub clock: AtomicU64,
     pub state: tempfile::TempDir,
 }
 
@@ -146,12 +157,16 @@ impl Gate {
         let state = tempfile::tempdir().unwrap();
         let rows = Arc::new(SqliteState::open(state.path()).unwrap());
         let index = Secret::from_slice(&[8; 48]).unwrap();
-        let vault = Vault::new(rows, &index, Arc::new(OneSession)).unwrap();
+        let sessions = Arc::new(OneSession::default());
+        let stores = Stores {
+            vault: Vault::new(rows, &index, sessions.clone()).unwrap(),
+            spool: Spool::open(&StateSettings::new(state.path())).unwrap(),
+        };
         let adapter = WebDav::new(
             settings,
             policy.clone(),
             NameKey::new(&Secret::from_slice(&[9; 48]).unwrap(), &context),
-            vault,
+            stores,
             epochs(),
             provider.clone(),
             SaltSource::new(random).unwrap(),
@@ -160,8 +175,18 @@ impl Gate {
             provider,
             adapter,
             policy,
+            sessions,
+            clock: AtomicU64::new(1_795_000_000),
             state,
         }
+    }
+
+    /// How many spools lie on the disk, whole or not.
+    pub fn spools(&self) -> usize {
+        let tenants = std::fs::read_dir(self.state.path().join("spool")).unwrap();
+        tenants
+            .map(|tenant| std::fs::read_dir(tenant.unwrap().path()).unwrap().count())
+            .sum()
     }
 
     /// A request with a body whose length the head tells.
@@ -232,7 +257,7 @@ impl Gate {
     async fn serve(&self, head: Parts, body: Plain) -> Result<http::Response<Released>, Refusal> {
         let exchange = Exchange {
             request_id: RequestId(1),
-            now: UNIX_EPOCH + Duration::from_secs(1_795_000_000),
+            now: UNIX_EPOCH + Duration::from_secs(self.clock.load(Ordering::Relaxed)),
         };
         let operation = self.adapter.classify(&head)?;
         let subject = self.adapter.verify(&operation, &head, exchange.now)?;

@@ -82,6 +82,31 @@ fn lengths_of_collections_and_of_unsealed_files_stay() {
     }
 }
 
+/// RFC 6578, section 3.8: what was changed, what is gone, the token to go on with.
+#[test]
+fn a_sync_report_is_rewritten_as_a_listing() {
+    let gate = Gate::new();
+    let document = |length: u64, host: &str| {
+        format!(
+            "<D:multistatus xmlns:D=\"DAV:\"><D:response><D:href>{host}/d/a</D:href><D:propstat><D:prop>\
+             <D:getcontentlength>{length}</D:getcontentlength></D:prop><D:status>HTTP/1.1 200 OK</D:status>\
+             </D:propstat></D:response><D:response><D:href>{host}/d/gone</D:href><D:status>HTTP/1.1 404 Not Found\
+             </D:status></D:response><D:sync-token>http://sabre.io/ns/sync/7</D:sync-token></D:multistatus>"
+        )
+    };
+    let xml = vec![("content-type", "application/xml".to_owned())];
+    let sealed = document(sealed_len(1234).unwrap(), "https://dav.provider.example");
+    gate.provider
+        .answer_with("REPORT", (207, xml, sealed.into()));
+    let body = "<D:sync-collection xmlns:D=\"DAV:\"><D:sync-token/><D:sync-level>1</D:sync-level><D:prop>\
+                <D:getcontentlength/></D:prop></D:sync-collection>";
+    let answer = gate.send("REPORT", "/d/", &[("depth", "0")], body.as_bytes());
+    assert_eq!((answer.status, answer.text()), (207, &*document(1234, "")));
+    let seen = gate.provider.seen.lock().unwrap();
+    assert_eq!(seen[0].body, body.as_bytes());
+    assert_eq!(seen[0].headers["depth"], "0");
+}
+
 #[test]
 fn what_is_no_listing_is_broken_off() {
     let good = "<multistatus xmlns=\"DAV:\"><response><href>/a</href></response></multistatus>";

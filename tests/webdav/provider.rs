@@ -49,6 +49,8 @@ pub struct Provider {
     pub broken: Mutex<Vec<Seen>>,
     /// Answers that are given instead, by method.
     pub canned: Mutex<BTreeMap<&'static str, Canned>>,
+    /// Honours `If-Match` of reads.
+    pub conditional: bool,
     /// Ignores ranges, as some do.
     pub no_ranges: bool,
     /// Bytes of an answer that come at once; 0: all.
@@ -85,6 +87,10 @@ impl Provider {
             ("content-type", "text/plain".to_owned()),
             ("last-modified", "Tue, 24 Nov 2026 10:00:00 GMT".to_owned()),
         ];
+        let tied = headers.get("if-match").filter(|_| self.conditional);
+        if tied.is_some_and(|tag| tag.to_str().unwrap() != fields[0].1) {
+            return (412, vec![], vec![]);
+        }
         let range = headers
             .get("range")
             .filter(|_| !head && !self.no_ranges)
@@ -138,6 +144,10 @@ impl Provider {
                 self.store(&seen.path, &seen.body);
                 let tag = ("etag", format!("\"{}\"", seen.body.len()));
                 (201, vec![tag], vec![])
+            }
+            "DELETE" => {
+                self.files.lock().unwrap().remove(&seen.path);
+                (204, vec![], vec![])
             }
             "PROPFIND" => (207, vec![xml], self.listing(&seen.path)),
             "LOCK" => {

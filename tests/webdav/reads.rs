@@ -137,6 +137,26 @@ fn legacy_lets_the_unsealed_be_read() {
 }
 
 #[test]
+fn reads_of_unsealed_files_are_counted() {
+    let mut settings = settings();
+    settings.name = "counted".into();
+    let reads = || {
+        let sums = sceau::telemetry::UNSEALED_READS.sums();
+        sums.into_iter().find(|(name, _)| name == "counted")
+    };
+    let gate = Gate::with(settings, &["legacy"], Provider::default());
+    gate.provider.store("/a", b"from before");
+    gate.send("PUT", "/b", &[], b"sealed");
+    gate.send("GET", "/b", &[], b"");
+    gate.send("HEAD", "/a", &[], b"");
+    assert_eq!(reads(), None);
+    gate.send("GET", "/a", &[], b"");
+    gate.send("GET", "/a", &[("range", "bytes=5-")], b"");
+    gate.send("GET", "/a", &[("range", "bytes=50-")], b"");
+    assert_eq!(reads(), Some(("counted".to_owned(), 2)));
+}
+
+#[test]
 fn conditions_of_reads_go_to_the_provider() {
     let gate = Gate::new();
     gate.send("PUT", "/a", &[], b"text");

@@ -1,6 +1,7 @@
 //! What never reaches the provider, and what of its answers never reaches the client.
 
-use crate::gate::Gate;
+use crate::gate::{Gate, settings};
+use crate::provider::Provider;
 
 /// Method, path, fields; status and code of the refusal.
 type Case = (
@@ -16,7 +17,7 @@ fn what_is_not_known_is_refused_with_its_code() {
     let cases: &[Case] = &[
         ("PATCH", "/a", &[], 403, "operation-denied"),
         ("POST", "/a", &[], 403, "operation-denied"),
-        ("REPORT", "/a", &[], 403, "operation-denied"),
+        ("REPORT", "/a", &[], 400, "request-refused"),
         ("SEARCH", "/a", &[], 403, "operation-denied"),
         ("PROPPATCH", "/a", &[], 403, "operation-denied"),
         ("ACL", "/a", &[], 501, "operation-unknown"),
@@ -79,6 +80,55 @@ fn bodies_only_where_they_belong() {
         assert_eq!(gate.send(method, "/a", &[], body.as_bytes()).status, 400);
         assert!(gate.provider.methods().is_empty());
     }
+}
+
+#[test]
+fn reports_other_than_listings_are_refused() {
+    for (namespace, root) in [
+        ("DAV:", "expand-property"),
+        ("DAV:", "version-tree"),
+        ("DAV:", "principal-property-search"),
+        ("DAV:", "basicsearch"),
+        ("http://owncloud.org/ns", "filter-files"),
+        ("http://owncloud.org/ns", "sync-collection"),
+        ("urn:ietf:params:xml:ns:caldav", "calendar-query"),
+    ] {
+        let gate = Gate::new();
+        let body = format!("<x:{root} xmlns:x=\"{namespace}\"><word>secret</word></x:{root}>");
+        let answer = gate.send("REPORT", "/d/", &[], body.as_bytes());
+        assert_eq!(answer.status, 403, "{root}");
+        assert!(answer.text().contains("operation-denied"));
+        assert!(gate.provider.methods().is_empty());
+    }
+    let gate = Gate::new();
+    let body = "<sync-collection xmlns=\"DAV:\"/><sync-collection xmlns=\"DAV:\"/>";
+    assert_eq!(gate.send("REPORT", "/d/", &[], body.as_bytes()).status, 400);
+    assert!(gate.provider.methods().is_empty());
+}
+
+#[test]
+fn no_property_carries_a_digest_of_the_contents() {
+    let gate = Gate::with(settings(), &["properties"], Provider::default());
+    let document = |property: &str| {
+        format!(
+            "<D:propertyupdate xmlns:D=\"DAV:\" xmlns:oc=\"http://owncloud.org/ns\"><D:set><D:prop>\
+             <D:lastmodified>5</D:lastmodified>{property}</D:prop></D:set></D:propertyupdate>"
+        )
+    };
+    for property in [
+        "<oc:checksums><oc:checksum>SHA1:00</oc:checksum></oc:checksums>",
+        "<checksum xmlns=\"http://owncloud.org/ns\">SHA1:00</checksum>",
+    ] {
+        let answer = gate.send("PROPPATCH", "/a", &[], document(property).as_bytes());
+        assert_eq!(answer.status, 400);
+        assert!(gate.provider.methods().is_empty());
+    }
+    let answer = gate.send("PROPPATCH", "/a", &[], document("").as_bytes());
+    assert_eq!(answer.status, 204);
+    // asking for one is another thing
+    let asked = "<propfind xmlns=\"DAV:\"><prop><checksums xmlns=\"http://owncloud.org/ns\"/></prop></propfind>";
+    let answer = gate.send("PROPFIND", "/", &[], asked.as_bytes());
+    assert_eq!(answer.status, 207);
 }
 
 #[test]
@@ -161,6 +211,6 @@ fn options_promises_what_is_served() {
     ];
     gate.provider.answer_with("OPTIONS", (200, fields, vec![]));
     let answer = gate.send("OPTIONS", "/", &[], b"");
-    assert_eq!(answer.header("allow"), "OPTIONS, GET, PUT, LOCK");
+    assert_eq!(answer.header("allow"), "OPTIONS, GET, PUT, LOCK, REPORT");
     assert_eq!(answer.header("dav"), "1, 2, 3");
 }

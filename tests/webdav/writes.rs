@@ -81,6 +81,39 @@ fn a_body_without_a_length() {
 }
 
 #[test]
+fn a_body_without_a_length_is_spooled_for_a_provider_that_wants_one() {
+    let spooling = |max_put| {
+        let mut settings = settings();
+        settings.unknown_length = UnknownLength::Spool;
+        settings.max_put = max_put;
+        Gate::with(settings, &[], Provider::default())
+    };
+    let gate = spooling(1 << 20);
+    let pieces = vec![&[b'a'; 70_000][..], &[b'b'; 70_000]];
+    assert_eq!(gate.send_pieces("PUT", "/a", &[], pieces).status, 201);
+    let sealed = sealed_len(140_000).unwrap().to_string();
+    let seen = gate.provider.seen.lock().unwrap();
+    assert!(seen[0].sized && seen[0].headers["content-length"] == *sealed);
+    drop(seen);
+    let read = gate.send("GET", "/a", &[], b"");
+    assert!(read.bytes() == [[b'a'; 70_000], [b'b'; 70_000]].concat());
+    assert_eq!(gate.spools(), 0);
+    // one that has a length goes straight on
+    gate.send("PUT", "/b", &[], b"text");
+    assert!(gate.provider.seen.lock().unwrap()[2].sized);
+
+    let wrong = [("oc-checksum", "MD5:00000000000000000000000000000000")];
+    let answer = gate.send_pieces("PUT", "/c", &wrong, vec![b"text"]);
+    assert_eq!(answer.status, 400);
+    let answer = gate.send_pieces("PUT", "/c", &[], vec![&[0; 1 << 20]]);
+    assert!(answer.status == 400 && answer.text().contains("too-large"));
+    assert!(gate.provider.file("/c").is_none() && gate.spools() == 0);
+    gate.provider.answer_with("PUT", (507, vec![], vec![]));
+    let answer = gate.send_pieces("PUT", "/c", &[], vec![b"text"]);
+    assert_eq!((answer.status, gate.spools()), (507, 0));
+}
+
+#[test]
 fn the_finders_expected_length_is_the_length() {
     let gate = Gate::new();
     let field = [("x-expected-entity-length", "5")];

@@ -4,15 +4,17 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTEN
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::Http;
+use super::disposition;
+use super::events::Events;
+use super::guided::Document;
 use super::head::Names;
+use super::leading::LeadsAway;
 use super::outgoing::utf8;
 use super::settings::{Answer, Rule};
-use crate::adapter::json::{self, Paths, Value, Wrong};
 use crate::body::{Released, ScanBody, Sealed};
 use crate::error::{Refusal, UPSTREAM_INVALID};
 use crate::policy::RelayPermit;
-use crate::seal::layout;
-use crate::seal::scan::{Encoding, Found, Output, Reading, Scanner};
+use crate::seal::scan::{Encoding, Found, Opens, Output, Reading, Scanner};
 
 /// What a text is, by its media type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +36,6 @@ impl Http {
     ) -> Result<Response<Released>, Refusal> {
         let (head, body) = response.into_parts();
         let mut headers = self.inward(names, &head.headers)?;
-        if names.leads_away(&headers) {
-            return Err(invalid("The provider sends the client to another host."));
-        }
         let error = head.status.is_client_error() || head.status.is_server_error();
         let bodiless = *method == Method::HEAD
             || matches!(
@@ -44,23 +43,13 @@ impl Http {
                 StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
             )
             || head.headers.get(CONTENT_LENGTH).is_some_and(|n| n == "0");
-        let sizes = match &rule.answer {
-            Answer::Text { sizes, .. } => sizes.as_ref(),
-            _ => None,
-        };
         let released = if bodiless {
             Released::empty()
         } else if matches!(rule.answer, Answer::Nothing) && !error {
             headers.remove(CONTENT_TYPE);
             Released::empty()
         } else {
-            let text = allowed(rule, error, &headers)?;
-            match sizes.filter(|_| text == Text::Json && !error) {
-                Some(paths) => self.sized(paths, body).await?,
-                None => {
-                    Released::scanned(ScanBody::new(body, self.reading(text), self.count(rule)))
-                }
-            }
+            self.text(rule, error, &headers, body)?
         };
         let mut answer = Response::new(released);
         *answer.status_mut() = head.status;
@@ -88,42 +77,102 @@ impl Http {
         answer
     }
 
-    /// Where tokens are opened: a client sends other fields back by itself (cookies, entity tags, a redirect's URL), and
-    /// so would tell the provider what was sealed.
-    fn opens(&self, name: &HeaderName) -> bool {
-        let rules = self.settings.rules.iter();
-        let mut sealed = rules.flat_map(|rule| &rule.sealed_headers);
-        *name == CONTENT_DISPOSITION || sealed.any(|sealed| sealed.place == *name)
+    /// A body that is text: tokens open where the rule says in JSON and in events, everywhere in other types that it
+    /// names, and nowhere in an error of a type that it does not.
+    fn text(
+        &self,
+        rule: &Rule,
+        error: bool,
+        headers: &HeaderMap,
+        body: Sealed,
+    ) -> Result<Released, Refusal> {
+        let (text, named) = allowed(rule, error, headers)?;
+        let (service, name) = (self.settings.name.clone(), rule.name.clone());
+        let count = move |found| report(&service, &name, found);
+        let reading = self.reading(match text {
+            Text::Json | Text::Events => Encoding::Json,
+            Text::Html => Encoding::Html,
+            Text::Plain => Encoding::Text,
+        });
+        let opening = rule.opening.clone();
+        Ok(Released::scanned(match text {
+            Text::Json => ScanBody::guided(body, reading, Document::new(opening), count),
+            Text::Events => ScanBody::guided(body, reading, Events::new(opening), count),
+            Text::Html | Text::Plain => {
+                let opens = if named {
+                    Opens::Anything
+                } else {
+                    Opens::Nothing
+                };
+                ScanBody::new(body, reading, opens, count)
+            }
+        }))
+    }
+
+    /// What opens in a field of the head. A client sends most fields back by itself (cookies, entity tags, a redirect's
+    /// URL), and so would tell the provider what was sealed; and a file's name, where it sends that in clear.
+    fn opens(&self, name: &HeaderName) -> Opens {
+        let rules = || self.settings.rules.iter();
+        if *name == CONTENT_DISPOSITION {
+            let mut rules = rules();
+            return match rules.any(|rule| rule.request.keeps_names()) {
+                true => Opens::Nothing,
+                false => Opens::Anything,
+            };
+        }
+        let sealed = rules().flat_map(|rule| &rule.sealed_headers);
+        let fields: Vec<_> = sealed
+            .filter(|sealed| sealed.place == *name)
+            .map(|sealed| sealed.sealing.field)
+            .collect();
+        match fields.is_empty() {
+            true => Opens::Nothing,
+            false => Opens::Of(fields.into()),
+        }
     }
 
     /// The answer's head; tokens are opened in the fields that [`Self::opens`] names.
     ///
     /// # Errors
-    /// The body is compressed, so nothing can be found in it.
+    /// The body is compressed, so nothing can be found in it; or the client is sent to another host.
     pub(super) fn inward(&self, names: &Names<'_>, from: &HeaderMap) -> Result<HeaderMap, Refusal> {
         let coded = from.get(CONTENT_ENCODING);
         if coded.is_some_and(|coding| coding != "identity") {
             return Err(invalid("The provider compresses its answers unasked."));
         }
         let mut headers = names.inward(from);
+        let held = names.hold(&mut headers);
+        held.map_err(|LeadsAway| invalid("The provider sends the client to another host."))?;
         for (name, value) in &mut headers {
-            if self.opens(name) && memchr::memmem::find(value.as_bytes(), b"sc1.").is_some() {
-                // a quotation mark must not end the file's name (RFC 9110, section 5.6.4)
-                let encoding = match *name == CONTENT_DISPOSITION {
-                    true => Encoding::Json,
-                    false => Encoding::Text,
-                };
-                let opened = self.scan(encoding, value.as_bytes().to_vec());
-                // a value that can't stand in a field is left out: what the field is for goes on without it
-                *value = HeaderValue::from_bytes(&opened).unwrap_or(HeaderValue::from_static(""));
+            let opens = self.opens(name);
+            let sealed = memchr::memmem::find(value.as_bytes(), b"sc1.").is_some();
+            if opens == Opens::Nothing || !sealed {
+                continue;
             }
+            let open = |text: &str| {
+                let opened = self.scan(Encoding::Text, opens.clone(), text.as_bytes().to_vec());
+                String::from_utf8_lossy(&opened).into_owned()
+            };
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let opened = match *name == CONTENT_DISPOSITION {
+                true => {
+                    disposition::opened(&text, |value| value.contains("sc1.").then(|| open(value)))
+                }
+                false => open(&text),
+            };
+            // a value that can't stand in a field is left out: what the field is for goes on without it
+            *value =
+                HeaderValue::from_bytes(opened.as_bytes()).unwrap_or(HeaderValue::from_static(""));
         }
         Ok(headers)
     }
 
     /// A text that is in memory already, with its tokens opened.
-    fn scan(&self, encoding: Encoding, text: Vec<u8>) -> Vec<u8> {
-        let (mut scanner, mut out) = (Scanner::new(self.reading_as(encoding)), Output::default());
+    fn scan(&self, encoding: Encoding, opens: Opens, text: Vec<u8>) -> Vec<u8> {
+        let (mut scanner, mut out) = (
+            Scanner::new(self.reading(encoding), opens),
+            Output::default(),
+        );
         let mut opened = Vec::with_capacity(text.len());
         scanner.push(text.into(), &mut out);
         scanner.finish(&mut out);
@@ -134,58 +183,46 @@ impl Http {
         opened
     }
 
-    /// A JSON document whose sealed lengths become those of the plaintext; a number that is none stays.
-    async fn sized(&self, paths: &Paths, body: Sealed) -> Result<Released, Refusal> {
-        let document = body.collect(self.settings.max_document).await?;
-        let mapped = json::rewrite::<Wrong>(&document, paths, |picked| {
-            let Value::Number(digits) = picked.value else {
-                return Ok(None);
-            };
-            let plain = digits.parse().ok().and_then(layout::plain_len);
-            Ok(plain.map(|length| length.to_string()))
-        });
-        let mapped = mapped.map_err(|wrong| invalid(wrong.to_string()))?;
-        Ok(Released::document(self.scan(Encoding::Json, mapped)))
-    }
-
-    fn reading(&self, text: Text) -> Reading {
-        self.reading_as(match text {
-            Text::Json | Text::Events => Encoding::Json,
-            Text::Html => Encoding::Html,
-            Text::Plain => Encoding::Text,
-        })
-    }
-
-    fn reading_as(&self, encoding: Encoding) -> Reading {
+    pub(super) fn reading(&self, encoding: Encoding) -> Reading {
         Reading {
-            lookup: self.lookup.clone(),
+            lookup: self.opener.lookup.clone(),
             context: self.context.clone(),
             encoding,
             language: self.settings.language,
         }
     }
-
-    fn count(&self, rule: &Rule) -> impl FnOnce(Found) + Send + 'static {
-        let (service, rule) = (self.settings.name.clone(), rule.name.clone());
-        move |found| report(&service, &rule, found)
-    }
 }
 
-fn report(service: &str, rule: &str, found: Found) {
-    if found.damaged > 0 {
-        let Found { opened, damaged } = found;
+pub(super) fn report(service: &str, rule: &str, found: Found) {
+    let Found {
+        opened,
+        damaged,
+        misplaced,
+        kept,
+    } = found;
+    if damaged > 0 || misplaced > 0 {
         tracing::warn!(
             service,
             rule,
             opened,
             damaged,
+            misplaced,
             "tokens of an answer do not open"
+        );
+    }
+    if kept > 0 {
+        tracing::debug!(
+            service,
+            rule,
+            opened,
+            kept,
+            "tokens of an answer stand where none may open"
         );
     }
 }
 
-/// The answer's text, when it is one that the rule allows. Errors may be of any.
-fn allowed(rule: &Rule, error: bool, headers: &HeaderMap) -> Result<Text, Refusal> {
+/// The answer's text, and whether the rule names it. Errors may be of any but events.
+fn allowed(rule: &Rule, error: bool, headers: &HeaderMap) -> Result<(Text, bool), Refusal> {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
@@ -201,17 +238,16 @@ fn allowed(rule: &Rule, error: bool, headers: &HeaderMap) -> Result<Text, Refusa
             html,
             text: plain,
             events,
-            ..
         } => match text {
             Text::Json => *json,
             Text::Html => *html,
             Text::Plain => *plain,
             Text::Events => *events,
         },
-        Answer::Object | Answer::Nothing | Answer::Relayed => false,
+        Answer::Object | Answer::Nothing | Answer::Relayed | Answer::Socket(_) => false,
     };
     if named || error && text != Text::Events {
-        Ok(text)
+        Ok((text, named))
     } else {
         Err(invalid(format!(
             "The rule `{}` does not name this type of answer.",

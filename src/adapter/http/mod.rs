@@ -2,7 +2,11 @@
 //! to the provider: `Authorization` and cookies pass through.
 
 mod answer;
+mod disposition;
+mod events;
+mod guided;
 pub mod head;
+mod leading;
 mod multipart;
 mod object;
 mod outgoing;
@@ -11,6 +15,8 @@ pub mod settings;
 pub mod template;
 mod urlencoded;
 mod values;
+mod websocket;
+mod written_back;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -22,20 +28,23 @@ use http::{HeaderMap, HeaderValue, Request, Response, Uri, request};
 
 use self::head::Names;
 use self::outgoing::Permit;
-use self::settings::{Answer, RequestBody, Rule, Settings};
+use self::settings::{Answer, Rule, Settings};
 use self::values::Sealer;
+use self::websocket::Opening;
+use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Cleared, Outbound, Plain, Released, Sealed, Upstream};
-use crate::error::{INTERNAL, OPERATION_DENIED, OPERATION_UNKNOWN, Refusal};
+use crate::error::{INTERNAL, OPERATION_DENIED, OPERATION_UNKNOWN, RULE_VIOLATED, Refusal};
 use crate::policy::{Class, Verdict};
 use crate::seal::token::Index;
-use crate::seal::{Context, Epochs, KeyLookup, SaltSource};
+use crate::seal::{Context, Epochs, SaltSource};
 
 /// One HTTP service.
+#[derive(Clone)]
 pub struct Http {
     settings: Arc<Settings>,
     epochs: Arc<dyn Epochs>,
-    lookup: Arc<dyn KeyLookup>,
+    opener: Opener,
     context: Arc<Context>,
     index: Arc<Index>,
     upstream: Arc<dyn Upstream>,
@@ -49,6 +58,16 @@ struct Call<'a> {
     target: Uri,
 }
 
+impl Call<'_> {
+    fn request<B>(&self, headers: HeaderMap, body: B) -> Request<B> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.head.method.clone();
+        *request.uri_mut() = self.target.clone();
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
 impl Http {
     pub fn new(
         settings: Settings,
@@ -57,9 +76,13 @@ impl Http {
         upstream: Arc<dyn Upstream>,
         salts: SaltSource,
     ) -> Self {
+        let context = Arc::new(settings.context.clone());
         Self {
-            context: Arc::new(settings.context.clone()),
-            lookup: epochs.clone(),
+            opener: Opener {
+                lookup: epochs.clone(),
+                context: context.clone(),
+            },
+            context,
             epochs,
             index: Arc::new(index),
             settings: Arc::new(settings),
@@ -108,10 +131,7 @@ impl Http {
         headers: HeaderMap,
         body: Cleared<Outbound>,
     ) -> Result<Response<Sealed>, Refusal> {
-        let mut request = Request::new(body);
-        *request.method_mut() = call.head.method.clone();
-        *request.uri_mut() = call.target.clone();
-        *request.headers_mut() = headers;
+        let mut request = call.request(headers, body);
         let length = http_body::Body::size_hint(request.body()).exact();
         let bodied = !request.method().is_safe();
         if let Some(length) = length.filter(|length| *length > 0 || bodied) {
@@ -127,16 +147,18 @@ impl Adapter for Http {
     fn classify(&self, head: &request::Parts) -> Result<Operation, Refusal> {
         let index = self.fits(head)?;
         let rule = self.rule(head)?;
-        let (name, class) = if rule.relays() {
-            ("Relay", Class::Pass)
-        } else if matches!(rule.request, RequestBody::Nothing) {
-            ("Read", Class::Transform)
-        } else {
-            ("Write", Class::Transform)
-        };
+        let switches = rule.socket().is_some();
+        if !switches && websocket::wanted(&head.headers) {
+            return Err(Refusal::new(&RULE_VIOLATED)
+                .message(format!("The rule `{}` opens no WebSocket.", rule.name)));
+        }
         Ok(Operation {
-            name,
-            class,
+            name: rule.name.clone().into(),
+            class: match rule.relays() {
+                true => Class::Pass,
+                false => Class::Transform,
+            },
+            switches,
             detail: Box::new(index),
         })
     }
@@ -190,6 +212,17 @@ impl Adapter for Http {
         if matches!(rule.answer, Answer::Object) {
             return self.download(&call, rule, &names, headers).await;
         }
+        let verdict = match (rule.socket(), verdict) {
+            (Some(socket), Verdict::Protect(permit)) => {
+                let opening = Opening {
+                    exchange: *exchange,
+                    rule: index,
+                    permit,
+                };
+                return self.converse(&call, socket, &names, headers, opening).await;
+            }
+            (_, verdict) => verdict,
+        };
         let sent = self.send(&call, headers, body).await;
         // what broke the body is the cause, whatever the provider made of it
         let response = sent.map_err(|refusal| faults.take().unwrap_or(refusal))?;
@@ -223,7 +256,9 @@ mod tests {
             },
             language: Language::French,
             contact: Some("dsi@example.fr".into()),
+            error_members: Vec::new(),
             headers: Vec::new(),
+            origins: Vec::new(),
             max_document: 1 << 20,
             rules: Vec::new(),
         }

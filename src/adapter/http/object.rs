@@ -1,7 +1,6 @@
-//! Downloads of sealed objects, whole or in ranges. An object is one run here: the gateway seals uploads whole.
+//! Downloads of sealed objects, whole or in ranges.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
@@ -13,15 +12,11 @@ use super::answer::invalid;
 use super::head::Names;
 use super::settings::Rule;
 use super::{Call, Http};
-use crate::adapter::opening;
+use crate::adapter::opening::{self, File};
 use crate::adapter::range::{self, Wanted};
-use crate::body::{OpenBody, Released, Sealed};
-use crate::error::{OBJECT_DAMAGED, OBJECT_UNSEALED, PROTOCOL, Refusal};
-use crate::seal::OpenError;
+use crate::body::{Released, Sealed};
+use crate::error::{OBJECT_UNSEALED, Refusal};
 use crate::seal::layout::{self, HEADER};
-use crate::seal::object::ObjectReader;
-use crate::seal::range::{RangeReader, RangeSource};
-use crate::seal::run::{RunHeader, RunOpener};
 
 const UNSEALED: &str = "This file lies unsealed at the provider: it was not sent through the gateway, or somebody \
 replaced it. It is not shown as if it were genuine.";
@@ -53,7 +48,7 @@ impl Http {
             (StatusCode::OK, _) if call.head.method == Method::HEAD => {
                 self.described(names, &first)
             }
-            (StatusCode::OK, _) => self.whole(names, first).await,
+            (StatusCode::OK, _) => self.whole(call, names, request, first).await,
             (StatusCode::PARTIAL_CONTENT, Some(wanted)) => {
                 self.part(call, names, request, first, wanted).await
             }
@@ -69,7 +64,7 @@ impl Http {
         names: &Names<'_>,
         response: &Response<Sealed>,
     ) -> Result<Response<Released>, Refusal> {
-        let length = total(response.headers()).and_then(layout::plain_len);
+        let length = range::total(response.headers()).and_then(layout::plain_len);
         let mut answer = Response::new(Released::empty());
         *answer.headers_mut() = self.object_head(names, response.headers(), length)?;
         Ok(answer)
@@ -77,20 +72,23 @@ impl Http {
 
     async fn whole(
         &self,
+        call: &Call<'_>,
         names: &Names<'_>,
+        request: HeaderMap,
         response: Response<Sealed>,
     ) -> Result<Response<Released>, Refusal> {
         let (head, body) = response.into_parts();
-        let sealed = total(&head.headers).ok_or_else(|| invalid("The provider gave no length."))?;
+        let sealed =
+            range::total(&head.headers).ok_or_else(|| invalid("The provider gave no length."))?;
         let (front, body) = body
             .peek(HEADER)
             .await
             .map_err(|fault| Refusal::new(fault.code).message(fault.detail))?;
-        let (_, length) = self.first_run(&front, sealed)?;
-        let reader = ObjectReader::new(self.lookup.clone(), self.context.clone(), sealed, None)
-            .map_err(opening::refusal)?;
-        let mut answer = Response::new(Released::opened(OpenBody::whole(body, reader)).await?);
-        *answer.headers_mut() = self.object_head(names, &head.headers, Some(length))?;
+        let file = self.file(&front, sealed)?;
+        let tag = head.headers.get(ETAG);
+        let fetch = |range| self.piece(call, request.clone(), range, tag);
+        let mut answer = Response::new(self.opener.whole(&file, body, fetch).await?);
+        *answer.headers_mut() = self.object_head(names, &head.headers, Some(file.length))?;
         Ok(answer)
     }
 
@@ -104,75 +102,26 @@ impl Http {
         wanted: Wanted,
     ) -> Result<Response<Released>, Refusal> {
         let (head, body) = first.into_parts();
-        let sealed = total(&head.headers).ok_or_else(|| invalid("The provider gave no length."))?;
-        let front = body.collect(HEADER).await?;
-        let (header, length) = self.first_run(&front, sealed)?;
-        let range = wanted.within(length).ok_or_else(|| unsatisfiable(length))?;
+        let sealed =
+            range::total(&head.headers).ok_or_else(|| invalid("The provider gave no length."))?;
+        let front = opening::collect(body, HEADER).await?;
+        let file = self.file(&front, sealed)?;
+        let range = wanted
+            .within(file.length)
+            .ok_or_else(|| range::unsatisfiable(file.length))?;
         let tag = head.headers.get(ETAG);
-        let source = match header.length {
-            Some(_) => RangeSource::Header(Box::new(header.encode())),
-            None => {
-                let fetch = |range: Range<u64>| {
-                    let request = request.clone();
-                    async move {
-                        let limit = usize::try_from(range.end - range.start).unwrap_or(0);
-                        self.piece(call, request, &range, tag)
-                            .await?
-                            .collect(limit)
-                            .await
-                    }
-                };
-                let trailer =
-                    opening::trailer(self.lookup.as_ref(), &self.context, sealed, fetch).await?;
-                let first = trailer.entries.first();
-                let same = trailer.object == header.object
-                    && first.is_some_and(|entry| entry.commitment == header.commitment);
-                if !same {
-                    return Err(opening::refusal(OpenError::Run));
-                }
-                RangeSource::Trailer(Arc::new(trailer))
-            }
-        };
-        let reader = RangeReader::new(
-            self.lookup.clone(),
-            self.context.clone(),
-            source,
-            sealed,
-            range.clone(),
-        )
-        .map_err(opening::refusal)?;
-        let body = self.piece(call, request, &reader.sealed(), tag).await?;
-        let mut answer = Response::new(Released::opened(OpenBody::range(body, reader)).await?);
+        let fetch = |range| self.piece(call, request.clone(), range, tag);
+        let mut answer = Response::new(self.opener.range(&file, range.clone(), fetch).await?);
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
         let mut headers = self.object_head(names, &head.headers, Some(range.end - range.start))?;
-        let place = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-        if let Ok(place) = HeaderValue::try_from(place) {
-            headers.insert(CONTENT_RANGE, place);
-        }
+        range::put_content_range(&mut headers, &range, file.length);
         *answer.headers_mut() = headers;
         Ok(answer)
     }
 
-    /// The header of the object's run, its key confirmed, and the length of the plaintext.
-    fn first_run(&self, front: &[u8], sealed: u64) -> Result<(RunHeader, u64), Refusal> {
-        let unsealed = || Refusal::new(&OBJECT_UNSEALED).message(UNSEALED);
-        let header = front.first_chunk::<HEADER>().ok_or_else(unsealed)?;
-        let header = match RunHeader::parse(header) {
-            Err(OpenError::NotSealed) => return Err(unsealed()),
-            header => header.map_err(opening::refusal)?,
-        };
-        if header.trailer || header.part != 0 {
-            return Err(opening::refusal(OpenError::Header));
-        }
-        let length = layout::plain_len(sealed).ok_or_else(|| {
-            Refusal::new(&OBJECT_DAMAGED).message("No sealed file has this length.")
-        })?;
-        let keys = self
-            .lookup
-            .epoch(header.epoch)
-            .map_err(|error| opening::refusal(error.into()))?;
-        RunOpener::new(&keys, &self.context, header.clone()).map_err(opening::refusal)?;
-        Ok((header, length))
+    fn file(&self, front: &[u8], sealed: u64) -> Result<File, Refusal> {
+        let file = self.opener.file(front, sealed)?;
+        file.ok_or_else(|| Refusal::new(&OBJECT_UNSEALED).message(UNSEALED))
     }
 
     /// A range of the sealed bytes, of the version that has this tag.
@@ -180,7 +129,7 @@ impl Http {
         &self,
         call: &Call<'_>,
         mut request: HeaderMap,
-        range: &Range<u64>,
+        range: Range<u64>,
         tag: Option<&HeaderValue>,
     ) -> Result<Sealed, Refusal> {
         for name in [IF_NONE_MATCH, IF_MODIFIED_SINCE] {
@@ -192,22 +141,7 @@ impl Http {
         let value = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
         let value = HeaderValue::try_from(value).map_err(|_| invalid("No such range."))?;
         request.insert(RANGE, value);
-        let response = self.ask(call, request).await?;
-        let begins = response.headers().get(CONTENT_RANGE).and_then(|value| {
-            let (start, _) = value
-                .to_str()
-                .ok()?
-                .strip_prefix("bytes ")?
-                .split_once('-')?;
-            start.parse().ok()
-        });
-        if response.status() == StatusCode::PARTIAL_CONTENT && begins == Some(range.start) {
-            return Ok(response.into_body());
-        }
-        Err(invalid(match response.status() {
-            StatusCode::PRECONDITION_FAILED => "The file was replaced while it was read.",
-            _ => "The provider answered another range than was asked for.",
-        }))
+        opening::piece(self.ask(call, request).await?, &range)
     }
 
     fn object_head(
@@ -223,27 +157,5 @@ impl Http {
         }
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         Ok(headers)
-    }
-}
-
-/// The object's whole sealed length, from a full or a partial answer.
-fn total(headers: &HeaderMap) -> Option<u64> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    match text(CONTENT_RANGE) {
-        Some(range) => range.rsplit_once('/')?.1.parse().ok(),
-        None => text(CONTENT_LENGTH)?.parse().ok(),
-    }
-}
-
-fn unsatisfiable(length: u64) -> Refusal {
-    let mut refusal = Refusal::new(&PROTOCOL).message("The range lies beyond the file's end.");
-    refusal.status = Some(StatusCode::RANGE_NOT_SATISFIABLE.as_u16());
-    match HeaderValue::try_from(format!("bytes */{length}")) {
-        Ok(value) => refusal.header(CONTENT_RANGE, value),
-        Err(_) => refusal,
     }
 }

@@ -8,8 +8,8 @@ use super::multipart::Form;
 use super::settings::{RequestBody, Rule, Sealed};
 use super::urlencoded::{self, Treated};
 use super::values::Sealer;
+use super::written_back;
 use crate::adapter::alike;
-use crate::adapter::json;
 use crate::body::{Cleared, Outbound, Plain, SealBody, SealPlan, Tail};
 use crate::error::{BODY_INCOMPLETE, ENCODING_UNKNOWN, INTERNAL, PROTOCOL, RULE_VIOLATED, Refusal};
 use crate::policy::{DocumentPermit, RelayPermit};
@@ -107,16 +107,12 @@ pub(super) async fn body(
             }
             Ok(Cleared::relayed(plain, permit))
         }
+        // there is nothing to seal in it; clients send POST without a document where every member is optional
+        (RequestBody::Json { .. }, _) if plain.is_end_stream() => Ok(Cleared::empty()),
         (RequestBody::Json { fields, paths }, Permit::Document(permit)) => {
             expect_type(rule, &head.headers, to)?;
             let document = plain.collect(limit).await?;
-            let sealed = json::rewrite(&document, paths, |picked| {
-                sealer.json(&fields[picked.path].sealing, &picked)
-            })?;
-            // a client that writes a whole record back writes its old index too
-            if fields.iter().any(|field| field.sealing.indexed()) {
-                json::check(&sealed)?;
-            }
+            let sealed = written_back::seal(&document, fields, paths, &sealer)?;
             Ok(Cleared::document(sealed, permit))
         }
         (RequestBody::Form { fields, clear }, Permit::Document(permit)) => {
@@ -160,6 +156,13 @@ pub(super) fn field(
     if let Some(sealed) = find(fields, name) {
         return sealer.pair(&sealed.sealing, value);
     }
+    let indexes = || fields.iter().filter_map(|field| field.sealing.beside());
+    if indexes().any(|index| index == name) {
+        return Ok(Treated::Dropped);
+    }
+    if indexes().any(|index| alike::parameter(name, index)) {
+        return Err(own_index());
+    }
     if clear.iter().any(|known| known == name) {
         return Ok(Treated::Kept);
     }
@@ -168,6 +171,12 @@ pub(super) fn field(
         rule.name,
         shown(name)
     )))
+}
+
+/// A client writes a text where the provider looks for an index.
+pub(super) fn own_index() -> Refusal {
+    Refusal::new(&RULE_VIOLATED)
+        .message("The request holds an equality index, which the gateway writes itself.")
 }
 
 /// # Errors

@@ -55,7 +55,7 @@ pub(super) fn respond(
 }
 
 fn problem(settings: &Settings, refusal: &Refusal, status: StatusCode, id: &str) -> Bytes {
-    let document = json!({
+    let mut document = json!({
         "type": "about:blank",
         "title": refusal.code.meaning,
         "status": status.as_u16(),
@@ -64,17 +64,31 @@ fn problem(settings: &Settings, refusal: &Refusal, status: StatusCode, id: &str)
         "instance": format!("urn:sceau:request:{id}"),
         "contact": settings.contact,
     });
+    let message = refusal.message.as_deref().unwrap_or(refusal.code.meaning);
+    for member in &settings.error_members {
+        let value = member.value.replace("{code}", refusal.code.name);
+        document[&member.name] = value.replace("{message}", message).into();
+    }
     document.to_string().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapter::http::settings::ErrorMember;
     use crate::adapter::http::tests::settings;
     use crate::error::RULE_VIOLATED;
     use crate::telemetry::RequestId;
 
     fn answer(accept: Option<&str>, method: &Method) -> (Response<Bytes>, String) {
+        answer_of(&settings(), accept, method)
+    }
+
+    fn answer_of(
+        settings: &Settings,
+        accept: Option<&str>,
+        method: &Method,
+    ) -> (Response<Bytes>, String) {
         let refusal = Refusal::new(&RULE_VIOLATED).message("a <b>");
         let request = RefusedRequest {
             request_id: RequestId(7),
@@ -82,8 +96,7 @@ mod tests {
             path: "/",
             accept,
         };
-        let settings = settings();
-        let response = respond(&settings, &refusal, &request);
+        let response = respond(settings, &refusal, &request);
         let text = String::from_utf8(response.body().to_vec()).unwrap();
         (response, text)
     }
@@ -97,6 +110,25 @@ mod tests {
         assert_eq!(document["code"], "rule-violated");
         assert_eq!(document["instance"], "urn:sceau:request:0000000000000007");
         assert_eq!(document["contact"], "dsi@example.fr");
+    }
+
+    #[test]
+    fn a_services_own_members_stand_beside_the_usual_ones() {
+        let member = |name: &str, value: &str| ErrorMember {
+            name: name.into(),
+            value: value.into(),
+        };
+        let mut settings = settings();
+        settings.error_members = vec![
+            member("errcode", "FR.SCEAU.{code}"),
+            member("error", "{message} ({code})"),
+        ];
+        let (_, text) = answer_of(&settings, None, &Method::GET);
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(document["errcode"], "FR.SCEAU.rule-violated");
+        assert_eq!(document["error"], "a <b> (rule-violated)");
+        assert_eq!(document["detail"], "a <b>");
+        assert_eq!(document["code"], "rule-violated");
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! What an operator decides for an HTTP service, parsed.
 
+use std::sync::Arc;
+
 use http::{HeaderName, Method};
 
 use super::template::{self, Template};
-use crate::adapter::json::{Path, Paths};
+use crate::adapter::json::path::Named;
+use crate::adapter::json::{Marks, Path, Paths};
 use crate::seal::Context;
-use crate::seal::scan::Language;
+use crate::seal::scan::{Language, Opens};
 use crate::seal::token::{Field, Normal};
 
 #[derive(Debug)]
@@ -19,12 +22,31 @@ pub struct Settings {
     pub language: Language,
     /// Whom people are to ask, on error pages.
     pub contact: Option<String>,
+    /// Of error documents, beside the usual members: where the service's clients look for what to show.
+    pub error_members: Vec<ErrorMember>,
     /// Request header fields that pass beside the usual ones.
     pub headers: Vec<HeaderName>,
+    /// Origins of pages that may read answers, beside the gateway's own; `*`: any.
+    pub origins: Vec<String>,
     /// Bytes of a JSON or form body, which is read whole before any of it is sent.
     pub max_document: usize,
     /// The first that fits counts; among those of one method and path, the first that takes the body's type.
     pub rules: Vec<Rule>,
+}
+
+/// A text member of error documents.
+#[derive(Debug)]
+pub struct ErrorMember {
+    pub name: String,
+    /// `{code}` and `{message}` stand for the refusal's.
+    pub value: String,
+}
+
+impl ErrorMember {
+    /// Members that every error document has (RFC 9457, section 3.1, and the gateway's own).
+    pub const TAKEN: [&str; 7] = [
+        "type", "title", "status", "detail", "code", "instance", "contact",
+    ];
 }
 
 #[derive(Debug)]
@@ -47,6 +69,29 @@ pub struct Rule {
     pub sealed_query: Vec<Sealed<String>>,
     pub sealed_headers: Vec<Sealed<HeaderName>>,
     pub answer: Answer,
+    /// For answers in JSON, and errors in it whatever `answer` is.
+    pub opening: Arc<Opening>,
+}
+
+/// What the gateway changes in JSON of the provider's; by default nothing.
+#[derive(Debug, Default)]
+pub struct Opening {
+    /// Its texts are strings in which tokens open, its numbers sealed lengths.
+    pub marks: Arc<Marks>,
+    /// What opens, by the path of the text.
+    pub opens: Vec<Opens>,
+}
+
+impl Opening {
+    /// What opens in data that is no JSON: nothing, unless it does in everything.
+    pub fn whole(&self) -> Opens {
+        let texts = &self.marks.texts;
+        let path = match texts.named(texts.root()) {
+            Some(Named::Picked(path)) if self.marks.deep => self.opens.get(path),
+            _ => None,
+        };
+        path.cloned().unwrap_or(Opens::Nothing)
+    }
 }
 
 /// Something that is sealed, and where it stands.
@@ -69,9 +114,12 @@ pub struct Sealing {
 }
 
 impl Sealing {
-    /// Whether a member or field of the gateway's goes beside the value.
-    pub fn indexed(&self) -> bool {
-        matches!(self.form, Form::Indexed { .. })
+    /// The member or field of the gateway's that goes beside the value.
+    pub fn beside(&self) -> Option<&str> {
+        match &self.form {
+            Form::Indexed { beside, .. } => Some(beside),
+            Form::Token | Form::Index { .. } => None,
+        }
     }
 }
 
@@ -93,8 +141,8 @@ pub enum Form {
 /// A filter in the provider's own language, with one value in it: `(title='{}')`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Filter {
-    /// Before and behind the value, as clients write it.
-    pub taken: (String, String),
+    /// Before and behind the value, as clients write it: forms that mean the same.
+    pub taken: Vec<(String, String)>,
     /// The same with the index, as the provider gets it.
     pub sent: (String, String),
 }
@@ -107,7 +155,7 @@ pub enum RequestBody {
     Relayed,
     Json {
         fields: Vec<Sealed<Path>>,
-        /// Of `fields` in their order, and of what passes in clear.
+        /// Of `fields` in their order, then of the members that the gateway writes itself; and of what passes in clear.
         paths: Paths,
     },
     Form {
@@ -126,6 +174,11 @@ pub enum RequestBody {
 }
 
 impl RequestBody {
+    /// Whether the provider gets the names of files in clear.
+    pub fn keeps_names(&self) -> bool {
+        matches!(self, Self::Multipart { files, .. } if files.iter().any(|file| file.keep_name))
+    }
+
     /// The media type that the body must have; `None`: any.
     pub fn media(&self) -> Option<&'static str> {
         match self {
@@ -156,13 +209,43 @@ pub enum Answer {
         html: bool,
         text: bool,
         events: bool,
-        /// Sealed lengths in JSON, which become the plaintext's.
-        sizes: Option<Paths>,
     },
     /// A sealed object, whole or in ranges.
     Object,
     /// Whatever stands there does not reach the client.
     Nothing,
+    /// A WebSocket follows.
+    Socket(Socket),
+}
+
+/// What a WebSocket may carry.
+#[derive(Debug)]
+pub struct Socket {
+    /// Subprotocols that may be offered to the provider.
+    pub protocols: Vec<String>,
+    /// Whether binary messages of the provider reach the client. Of the client none ever leaves.
+    pub binary: bool,
+    /// Messages that the client may send: the first whose condition holds decides.
+    pub shapes: Vec<Shape>,
+}
+
+/// A kind of JSON message.
+#[derive(Debug)]
+pub struct Shape {
+    pub name: String,
+    /// `None`: any message.
+    pub condition: Option<Condition>,
+    pub fields: Vec<Sealed<Path>>,
+    /// Of `fields` in their order, and of what passes in clear.
+    pub paths: Paths,
+}
+
+/// What a message must say at one place.
+#[derive(Debug)]
+pub struct Condition {
+    /// Picks one place; the rest may be anything.
+    pub place: Paths,
+    pub values: Vec<String>,
 }
 
 impl Rule {
@@ -173,6 +256,14 @@ impl Rule {
 
     pub fn relays_bodies(&self) -> bool {
         matches!(self.request, RequestBody::Relayed)
+    }
+
+    /// What the WebSocket that the rule opens may carry.
+    pub fn socket(&self) -> Option<&Socket> {
+        match &self.answer {
+            Answer::Socket(socket) => Some(socket),
+            _ => None,
+        }
     }
 
     /// A rule that relays bodies takes no path that may be another's: its bodies are sealed by nobody.

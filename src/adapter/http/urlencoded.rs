@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_
 /// What becomes of a pair.
 pub enum Treated {
     Kept,
+    Dropped,
     Replaced(String),
     /// The value, and a further pair behind it.
     Extended(String, (String, String)),
@@ -33,12 +34,13 @@ pub fn rewrite<E: From<NotText>>(
 ) -> Result<String, E> {
     let mut out = String::with_capacity(raw.len());
     for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
-        if !out.is_empty() {
-            out.push('&');
-        }
         let (raw_name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let treated = treat(&decoded(raw_name)?, &decoded(value)?)?;
+        if !out.is_empty() && !matches!(treated, Treated::Dropped) {
+            out.push('&');
+        }
         match treated {
+            Treated::Dropped => {}
             Treated::Kept => out.push_str(pair),
             Treated::Replaced(value) => {
                 out.push_str(raw_name);

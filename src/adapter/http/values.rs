@@ -28,6 +28,13 @@ pub(super) struct SealedValue {
     pub beside: Option<(String, String)>,
 }
 
+/// The same of a JSON document, each written as JSON.
+pub(super) struct SealedMember {
+    pub value: String,
+    /// Name, colon and index.
+    pub beside: Option<String>,
+}
+
 impl Sealer {
     pub fn new(http: &Http, exchange: Exchange) -> Self {
         Self {
@@ -77,9 +84,10 @@ impl Sealer {
     /// An empty value stays empty: providers take it for the absence of one.
     pub fn seal(&self, sealing: &Sealing, value: &str) -> Result<SealedValue, Refusal> {
         if value.is_empty() {
+            let beside = sealing.beside();
             return Ok(SealedValue {
                 text: String::new(),
-                beside: None,
+                beside: beside.map(|name| (name.to_owned(), String::new())),
             });
         }
         match &sealing.form {
@@ -108,7 +116,11 @@ impl Sealer {
         }
     }
 
+    /// That of an empty value is empty too: it replaces what stood there.
     fn index(&self, sealing: &Sealing, normal: token::Normal, value: &str) -> String {
+        if value.is_empty() {
+            return String::new();
+        }
         self.index.of(&self.context, sealing.field, normal, value)
     }
 
@@ -133,25 +145,38 @@ impl Sealer {
         sealed.map_err(|error| Refusal::new(&INTERNAL).cause(error))
     }
 
-    /// What replaces a picked value of a JSON document; `None` keeps it.
-    pub fn json(&self, sealing: &Sealing, picked: &Picked<'_>) -> Result<Option<String>, Refusal> {
-        let value = match &picked.value {
-            Value::Text(text) => text,
-            Value::Null => return Ok(None),
-            Value::Number(_) | Value::Other => return Err(Wrong::Kind(picked.span.start).into()),
+    /// What replaces a picked value of a JSON document. `null` stays, and so is its index.
+    ///
+    /// # Errors
+    /// The value is neither a string nor `null`, or is too long.
+    pub fn json(&self, sealing: &Sealing, picked: &Picked<'_>) -> Result<SealedMember, Refusal> {
+        let beside = match sealing.beside() {
+            Some(name) => Some(format!(
+                "{}:{}",
+                quoted(name)?,
+                self.json_index(sealing, picked)?
+            )),
+            None => None,
         };
-        let sealed = self.seal(sealing, value)?;
-        let mut out = Vec::with_capacity(sealed.text.len() + 2);
-        quote(&sealed.text, &mut out);
-        if let Some((name, index)) = &sealed.beside {
-            out.push(b',');
-            quote(name, &mut out);
-            out.push(b':');
-            quote(index, &mut out);
+        let value = match text(picked)? {
+            Some(value) => quoted(&self.seal(sealing, value)?.text)?,
+            None => "null".into(),
+        };
+        Ok(SealedMember { value, beside })
+    }
+
+    /// The index of a picked value, as JSON.
+    ///
+    /// # Errors
+    /// As for [`Self::json`].
+    pub fn json_index(&self, sealing: &Sealing, picked: &Picked<'_>) -> Result<String, Refusal> {
+        match (text(picked)?, &sealing.form) {
+            (None, _) => Ok("null".into()),
+            (Some(value), Form::Indexed { normal, .. }) => {
+                quoted(&self.index(sealing, *normal, value))
+            }
+            (Some(_), _) => Err(Refusal::new(&INTERNAL)),
         }
-        String::from_utf8(out)
-            .map(Some)
-            .map_err(|error| Refusal::new(&INTERNAL).cause(error))
     }
 
     /// What becomes of a pair of a form or query.
@@ -164,23 +189,38 @@ impl Sealer {
     }
 }
 
-fn quote(text: &str, out: &mut Vec<u8>) {
+/// `None`: `null`.
+fn text<'p>(picked: &'p Picked<'_>) -> Result<Option<&'p str>, Refusal> {
+    match &picked.value {
+        Value::Text(text) => Ok(Some(text)),
+        Value::Null => Ok(None),
+        Value::Number(_) | Value::Other => Err(Wrong::Kind(picked.span.start).into()),
+    }
+}
+
+fn quoted(text: &str) -> Result<String, Refusal> {
+    let mut out = vec![b'"'];
+    Encoding::Json.write(text, &mut out);
     out.push(b'"');
-    Encoding::Json.write(text, out);
-    out.push(b'"');
+    String::from_utf8(out).map_err(|error| Refusal::new(&INTERNAL).cause(error))
 }
 
 /// The value in a filter. One that could end the provider's quotation is refused.
 fn filtered<'v>(filter: &Filter, sealing: &Sealing, text: &'v str) -> Result<&'v str, Refusal> {
-    let (before, behind) = &filter.taken;
-    let value = text
-        .strip_prefix(before.as_str())
-        .and_then(|rest| rest.strip_suffix(behind.as_str()))
-        .filter(|value| !value.contains(['\'', '"', '\\', '`']));
+    let value = filter.taken.iter().find_map(|(before, behind)| {
+        let value = text.strip_prefix(before)?.strip_suffix(behind)?;
+        (!value.contains(['\'', '"', '\\', '`'])).then_some(value)
+    });
     value.ok_or_else(|| {
+        let forms = filter
+            .taken
+            .iter()
+            .map(|(before, behind)| format!("{before}…{behind}"));
+        let forms: Vec<String> = forms.collect();
         Refusal::new(&RULE_VIOLATED).message(format!(
-            "`{}` takes a filter of the form {before}…{behind} and no other: the provider has only the index to compare.",
-            sealing.label
+            "`{}` takes a filter of the form {} and no other: the provider has only the index to compare.",
+            sealing.label,
+            forms.join(" or ")
         ))
     })
 }

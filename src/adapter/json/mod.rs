@@ -1,7 +1,12 @@
 //! JSON, read as spans and never written anew: values are replaced in place, every other byte stays what it was.
 
+#[cfg(test)]
+mod differential;
 mod lex;
+mod number;
 pub mod path;
+mod stream;
+mod utf8;
 mod walk;
 
 use std::fmt;
@@ -10,6 +15,7 @@ use std::ops::Range;
 use crate::error::{PROTOCOL, RULE_VIOLATED, Refusal};
 
 pub use self::path::{Path, Paths};
+pub use self::stream::{Marks, Stream, Stretch};
 pub use self::walk::{check, rewrite};
 
 /// Levels of arrays and objects in one another.
@@ -36,6 +42,21 @@ pub enum Wrong {
 }
 
 impl Wrong {
+    /// The same, `by` bytes further on.
+    fn moved(self, by: usize) -> Self {
+        match self {
+            Self::Utf8(at) => Self::Utf8(at + by),
+            Self::Syntax(at) => Self::Syntax(at + by),
+            Self::Depth(at) => Self::Depth(at + by),
+            Self::Duplicate(at) => Self::Duplicate(at + by),
+            Self::Nul(at) => Self::Nul(at + by),
+            Self::Surrogate(at) => Self::Surrogate(at + by),
+            Self::Trailing(at) => Self::Trailing(at + by),
+            Self::Unnamed(at) => Self::Unnamed(at + by),
+            Self::Kind(at) => Self::Kind(at + by),
+        }
+    }
+
     /// The byte, counted from 0.
     pub fn at(self) -> usize {
         match self {

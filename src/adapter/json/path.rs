@@ -43,6 +43,55 @@ impl Path {
         &self.text
     }
 
+    /// The last member's name in it.
+    pub fn last_name(&self) -> Option<&str> {
+        self.steps.iter().rev().find_map(|step| match step {
+            Step::Member(name) | Step::Below(name) => Some(name.as_str()),
+            Step::Each => None,
+        })
+    }
+
+    /// The member of that name, wherever it stands.
+    pub fn below(name: &str) -> Self {
+        Self {
+            text: format!("$..{name}"),
+            steps: vec![Step::Below(name.to_owned())],
+        }
+    }
+
+    /// The member of that name beside what it picks.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        let mut path = self.clone();
+        match path.steps.last_mut() {
+            Some(Step::Member(last) | Step::Below(last)) => name.clone_into(last),
+            Some(Step::Each) | None => {}
+        }
+        path
+    }
+
+    /// The same member wherever it stands, with the steps behind it. A path that names none stays what it is.
+    #[must_use]
+    pub fn anywhere(&self) -> Self {
+        let named = |step: &Step| matches!(step, Step::Member(_) | Step::Below(_));
+        let (Some(name), Some(at)) = (self.last_name(), self.steps.iter().rposition(named)) else {
+            return self.clone();
+        };
+        let mut path = Self::below(name);
+        for step in &self.steps[at + 1..] {
+            path.text.push_str("[*]");
+            path.steps.push(step.clone());
+        }
+        path
+    }
+
+    /// Whether it names one place at most.
+    pub fn is_definite(&self) -> bool {
+        self.steps
+            .iter()
+            .all(|step| matches!(step, Step::Member(_)))
+    }
+
     /// Whether what it picks is a member of an object, beside which another can stand.
     pub fn picks_members(&self) -> bool {
         matches!(self.steps.last(), Some(Step::Member(_) | Step::Below(_)))
@@ -86,8 +135,8 @@ pub enum Named {
     Clear,
 }
 
-/// Several paths, matched together.
-#[derive(Debug, Clone)]
+/// Several paths, matched together; by default none.
+#[derive(Debug, Clone, Default)]
 pub struct Paths {
     /// The step that leads from this bit to the next; none at the end of a path.
     steps: Vec<Option<Step>>,

@@ -3,18 +3,32 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::call::Call;
+use super::call::{Call, Place};
 use super::etag;
 use super::probe::Probes;
 use super::settings::{Credential, KeyPair, Settings};
 use super::sigv4::{CredentialLookup, Signer, Verifier};
-use super::trailers::Trailers;
+use crate::adapter::pinned::{Pin, Pinned};
 use crate::body::Upstream;
-use crate::error::{INTERNAL, KEY_UNAVAILABLE, OBJECT_DAMAGED, OBJECT_SUBSTITUTED, Refusal};
+use crate::error::{INTERNAL, Refusal};
 use crate::policy::Policy;
-use crate::seal::{Context, Epochs, KeyLookup, ObjectId, OpenError, Salt, SaltSource};
+use crate::seal::trailer::Trailer;
+use crate::seal::{Context, Epochs, KeyLookup, ObjectId, Salt, SaltSource};
 use crate::secret::SecretBytes;
 use crate::state::{Component, RowKey, Spool, StateError, Table, Vault};
+
+/// Trailers of multi-run objects that are kept, in run entries.
+const TRAILERS: usize = 400_000;
+
+impl Pin for Arc<Trailer> {
+    fn commitment(&self) -> &[u8; 32] {
+        &self.commitment
+    }
+
+    fn weight(&self) -> usize {
+        self.entries.len() + 4
+    }
+}
 
 /// What the handlers of one service share.
 pub(super) struct Core {
@@ -31,7 +45,7 @@ pub(super) struct Core {
     pub(super) upstream: Arc<dyn Upstream>,
     pub(super) salts: SaltSource,
     pub(super) spool: Spool,
-    pub(super) trailers: Trailers,
+    pub(super) trailers: Pinned<Place, Arc<Trailer>>,
     pub(super) probes: Probes,
 }
 
@@ -83,7 +97,7 @@ impl Core {
             upstream,
             salts,
             spool,
-            trailers: Trailers::default(),
+            trailers: Pinned::new(TRAILERS),
             probes: Probes::default(),
         }
     }
@@ -145,15 +159,5 @@ impl Core {
     pub(super) fn alias_key(&self, upstream: &str) -> RowKey {
         self.vault
             .key(Table::Alias, &[Component::Name(upstream.as_bytes())])
-    }
-
-    /// The refusal for a sealed thing that does not open. A commitment that does not match is another's object.
-    pub(super) fn open_refusal(&self, error: OpenError) -> Refusal {
-        let code = match error {
-            OpenError::UnknownEpoch | OpenError::KeyUnavailable(_) => &KEY_UNAVAILABLE,
-            OpenError::Commitment | OpenError::Run => &OBJECT_SUBSTITUTED,
-            _ => &OBJECT_DAMAGED,
-        };
-        Refusal::new(code).cause(error)
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, LAST_MODIFIED};
+use http::header::{ETAG, LAST_MODIFIED};
 use http::{HeaderMap, StatusCode};
 
 use super::call::{Call, Place};
@@ -14,17 +14,15 @@ use super::error::{S3Error, SERVICE_UNAVAILABLE};
 use super::etag;
 use super::meta::{self, Document};
 use super::upstream::Ask;
+use crate::adapter::{opening, range};
 use crate::body::Sealed;
 use crate::error::{
     OBJECT_DAMAGED, OBJECT_SUBSTITUTED, OBJECT_UNSEALED, Refusal, UPSTREAM_INVALID,
 };
-use crate::seal::layout::{self, HEADER, LOCATOR};
+use crate::seal::layout::{self, HEADER};
 use crate::seal::run::RunHeader;
-use crate::seal::trailer::{self, Trailer};
+use crate::seal::trailer::Trailer;
 use crate::seal::{ObjectId, OpenError, blob};
-
-/// Read from the end of a multi-run object at first: holds the trailer of up to 170 runs.
-const SUFFIX: u64 = 16 * 1024;
 
 /// Where the bytes are.
 pub(super) enum Source {
@@ -107,7 +105,7 @@ impl Core {
         place: &Place,
         headers: &HeaderMap,
     ) -> Result<Facts, ReadError> {
-        let sealed = total(headers).ok_or_else(|| {
+        let sealed = range::total(headers).ok_or_else(|| {
             Refusal::new(&UPSTREAM_INVALID).message("The provider gave no length.")
         })?;
         let upstream_etag = text(headers, ETAG).map(etag::unquote).unwrap_or_default();
@@ -116,7 +114,7 @@ impl Core {
             (_, true) if sealed == 0 => (Source::Marker, 0),
             (_, true) => return Err(Refusal::new(&OBJECT_SUBSTITUTED).into()),
             (Some(header), false) => {
-                let length = run_length(header, sealed).map_err(|e| self.open_refusal(e))?;
+                let length = run_length(header, sealed).map_err(opening::refusal)?;
                 (Source::Run(header.clone()), length)
             }
             (None, false) => {
@@ -155,7 +153,7 @@ impl Core {
             &place.components(),
             &sealed,
         )
-        .map_err(|error| self.open_refusal(error))?;
+        .map_err(opening::refusal)?;
         let document = Document::decode(&opened.plaintext).map_err(|_| {
             Refusal::new(&OBJECT_DAMAGED).message("The metadata document is malformed.")
         })?;
@@ -173,25 +171,8 @@ impl Core {
         if let Some(trailer) = self.trailers.get(place, upstream_etag) {
             return Ok(trailer);
         }
-        let mut bytes = self
-            .suffix(call, place, upstream_etag, sealed, SUFFIX.min(sealed))
-            .await?;
-        let length = locate(&bytes, sealed).map_err(|e| self.open_refusal(e))?;
-        let wanted = length + LOCATOR as u64;
-        if wanted > bytes.len() as u64 {
-            bytes = self
-                .suffix(call, place, upstream_etag, sealed, wanted)
-                .await?;
-        }
-        let start = bytes.len() - wanted as usize;
-        let end = bytes.len() - LOCATOR;
-        let trailer = Trailer::open(
-            self.lookup.as_ref(),
-            &self.context,
-            &mut bytes[start..end],
-            sealed,
-        )
-        .map_err(|e| self.open_refusal(e))?;
+        let fetch = |range| self.pinned_range(call, place, upstream_etag, range);
+        let trailer = opening::trailer(self.lookup.as_ref(), &self.context, sealed, fetch).await?;
         let trailer = Arc::new(trailer);
         self.trailers
             .keep(place.clone(), upstream_etag.to_owned(), trailer.clone())
@@ -200,29 +181,6 @@ impl Core {
                     .message("The provider mixes two versions under one entity tag.")
             })?;
         Ok(trailer)
-    }
-
-    async fn suffix(
-        &self,
-        call: &Call,
-        place: &Place,
-        upstream_etag: &str,
-        sealed: u64,
-        length: u64,
-    ) -> Result<Vec<u8>, ReadError> {
-        let start = sealed
-            .checked_sub(length)
-            .ok_or_else(|| Refusal::new(&OBJECT_DAMAGED))?;
-        let body = self
-            .pinned_range(call, place, upstream_etag, start..sealed)
-            .await?;
-        let limit = usize::try_from(length).map_err(|_| Refusal::new(&OBJECT_DAMAGED))?;
-        let bytes = body.collect(limit).await?;
-        if bytes.len() != limit {
-            let refusal = Refusal::new(&UPSTREAM_INVALID);
-            return Err(refusal.message("The provider's range is short.").into());
-        }
-        Ok(bytes)
     }
 
     /// Sealed bytes of the object that has this tag.
@@ -242,7 +200,7 @@ impl Core {
         if tag.is_some_and(|tag| tag != upstream_etag) {
             return Err(ReadError::Replaced(unsteady()));
         }
-        if span(response.headers()) != Some(range) {
+        if range::span(response.headers()) != Some(range) {
             let refusal = Refusal::new(&UPSTREAM_INVALID);
             return Err(refusal
                 .message("The provider answered another range than was asked for.")
@@ -280,26 +238,6 @@ fn run_length(header: &[u8; HEADER], sealed: u64) -> Result<u64, OpenError> {
     (layout::sealed_len(length) == Some(sealed))
         .then_some(length)
         .ok_or(OpenError::Length)
-}
-
-fn locate(suffix: &[u8], sealed: u64) -> Result<u64, OpenError> {
-    let locator = suffix.last_chunk::<LOCATOR>().ok_or(OpenError::Trailer)?;
-    trailer::locate(*locator, sealed)
-}
-
-/// The object's whole sealed length, from a full or a partial answer.
-pub(super) fn total(headers: &HeaderMap) -> Option<u64> {
-    match text(headers, CONTENT_RANGE) {
-        Some(range) => range.rsplit_once('/')?.1.parse().ok(),
-        None => text(headers, CONTENT_LENGTH)?.parse().ok(),
-    }
-}
-
-/// Which bytes the provider's partial answer holds.
-pub(super) fn span(headers: &HeaderMap) -> Option<Range<u64>> {
-    let range = text(headers, CONTENT_RANGE)?.strip_prefix("bytes ")?;
-    let (first, last) = range.split_once('/')?.0.split_once('-')?;
-    Some(first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?)
 }
 
 pub(super) fn text(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {

@@ -8,9 +8,9 @@ use super::chunked::Trailers;
 use super::core::Core;
 use super::settings::Integrity;
 use super::upstream::Ask;
+use crate::adapter::spooling::spooled;
 use crate::body::{Cleared, Outbound, SealBody, Sealed, SealedTail};
 use crate::error::{INTERNAL, Refusal, UPSTREAM_INVALID};
-use crate::seal::SealedBytes;
 
 pub(super) const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
@@ -80,26 +80,23 @@ impl Core {
         &self,
         call: &Call,
         ask: Ask,
-        mut body: Cleared<Outbound>,
+        body: Cleared<Outbound>,
     ) -> Result<Response<Sealed>, Refusal> {
         let own = self.object_id(call)?;
-        let mut writer = self.spool.create(&own.0, self.context.tenant()).await?;
         let mut md5 = Checksums::none();
         md5.compute(Algorithm::Md5);
-        while let Some(bytes) = body.next_sealed().await? {
-            md5.update(bytes.as_bytes());
-            writer.write(bytes).await?;
-        }
+        let tenant = self.context.tenant();
+        let each = |bytes: &[u8]| {
+            md5.update(bytes);
+            Ok(())
+        };
+        let (body, receipt) = spooled(&self.spool, own, tenant, body, each).await?;
         let digests = md5.finish(&Trailers::default())?;
         let md5 = digests
             .get(Algorithm::Md5)
             .ok_or_else(|| Refusal::new(&INTERNAL))?;
-        let receipt = writer.finish().await?;
-        let spool = self.spool.read(&receipt).await?;
-        let nothing = SealedBytes::from_seal(Vec::new());
-        let tail = SealedTail::new(Some(spool), 0, nothing);
         let ask = ask.header(CONTENT_MD5, &md5.base64());
-        let sent = self.send(call, ask, Cleared::sealed_tail(tail)).await;
+        let sent = self.send(call, ask, body).await;
         self.spool.delete(&receipt).await?;
         sent
     }

@@ -29,7 +29,6 @@ pub mod settings;
 pub mod sigv4;
 pub mod table;
 pub mod time;
-mod trailers;
 mod upstream;
 mod write;
 pub mod xml;
@@ -158,8 +157,9 @@ impl Adapter for S3 {
         )?;
         let row = table::classify(&head.method, address.level(), &query, &head.headers)?;
         Ok(Operation {
-            name: row.name,
+            name: row.name.into(),
             class: row.class,
+            switches: false,
             detail: Box::new(Target {
                 row,
                 address,

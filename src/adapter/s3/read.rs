@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::call::{Call, Place};
@@ -11,9 +11,10 @@ use super::core::Core;
 use super::error::{
     INVALID_PART_NUMBER, INVALID_RANGE, INVALID_REQUEST, PRECONDITION_FAILED, S3Error,
 };
-use super::facts::{Facts, ReadError, Source, span};
+use super::facts::{Facts, ReadError, Source};
 use super::upstream::Ask;
 use super::{etag, table};
+use crate::adapter::opening;
 use crate::adapter::range::{self, Wanted};
 use crate::body::{OpenBody, Released, Sealed};
 use crate::error::Refusal;
@@ -120,7 +121,7 @@ impl Core {
                 .await?;
         }
         if call.method == Method::GET {
-            let got = get.then_some((head.status, span(&head.headers), body));
+            let got = get.then_some((head.status, range::span(&head.headers), body));
             *response.body_mut() = self
                 .release(call, &place, &facts, &answer.range, got)
                 .await?;
@@ -163,7 +164,7 @@ impl Core {
     fn predicted(&self, place: &Place, part: Part) -> Option<Range<u64>> {
         let trailer = match part {
             Part::Whole => return None,
-            Part::Range(_) | Part::Number(_) => self.trailers.latest(place)?,
+            Part::Range(_) | Part::Number(_) => self.trailers.latest(place)?.1,
         };
         let range = match part {
             Part::Range(wanted) => wanted.within(trailer.total)?,
@@ -191,7 +192,7 @@ impl Core {
             }
             _ => ObjectReader::new(lookup, context, facts.sealed, Some(facts.object)),
         };
-        let reader = reader.map_err(|error| self.open_refusal(error))?;
+        let reader = reader.map_err(opening::refusal)?;
         Ok(Released::opened(OpenBody::whole(body, reader)).await?)
     }
 
@@ -213,7 +214,7 @@ impl Core {
             facts.sealed,
             range.clone(),
         )
-        .map_err(|error| self.open_refusal(error))
+        .map_err(opening::refusal)
     }
 }
 
@@ -284,12 +285,7 @@ fn settle(part: Part, call: &Call, facts: &Facts) -> Result<Answer, Refusal> {
             }),
             None => {
                 let refusal = Refusal::from(S3Error::new(&INVALID_RANGE));
-                Err(
-                    match HeaderValue::try_from(format!("bytes */{}", facts.length)) {
-                        Ok(value) => refusal.header(CONTENT_RANGE, value),
-                        Err(_) => refusal,
-                    },
-                )
+                Err(range::with_length(refusal, facts.length))
             }
         },
         Part::Number(number) => match &facts.source {
@@ -345,11 +341,7 @@ fn write_head(
     let Range { start, end } = answer.range;
     out.insert(CONTENT_LENGTH, HeaderValue::from(end - start));
     if answer.status == StatusCode::PARTIAL_CONTENT {
-        put(
-            out,
-            CONTENT_RANGE,
-            format!("bytes {start}-{}/{}", end - 1, facts.length),
-        );
+        range::put_content_range(out, &answer.range, facts.length);
     }
     if let Some(parts) = answer.parts {
         out.insert("x-amz-mp-parts-count", HeaderValue::from(parts));

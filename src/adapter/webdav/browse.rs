@@ -1,12 +1,13 @@
-//! OPTIONS, PROPFIND and PROPPATCH.
+//! OPTIONS, PROPFIND, PROPPATCH and REPORT.
 
 use http::header::ALLOW;
 use http::{HeaderName, Response};
 
+use super::table::Report;
 use super::upstream::{Ask, put, text};
 use super::{Call, WebDav, document, table};
 use crate::body::{Cleared, Plain, Released};
-use crate::error::Refusal;
+use crate::error::{OPERATION_DENIED, Refusal};
 use crate::policy::RelayPermit;
 
 const DAV: HeaderName = HeaderName::from_static("dav");
@@ -52,6 +53,28 @@ impl WebDav {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         let document = document::read(body, root).await?;
+        self.ask_about(call, permit, document).await
+    }
+
+    /// REPORT: what is a listing is rewritten as one (RFC 6578).
+    pub(super) async fn report(
+        &self,
+        call: &Call<'_>,
+        permit: &RelayPermit,
+        body: Plain,
+    ) -> Result<Response<Released>, Refusal> {
+        match document::report(body).await? {
+            (Report::Listing, document) => self.ask_about(call, permit, document).await,
+            (Report::Refused(why), _) => Err(Refusal::new(&OPERATION_DENIED).message(why)),
+        }
+    }
+
+    async fn ask_about(
+        &self,
+        call: &Call<'_>,
+        permit: &RelayPermit,
+        document: Vec<u8>,
+    ) -> Result<Response<Released>, Refusal> {
         let ask = Ask::from_client(call)?.xml(&document);
         let body = Cleared::relayed(Plain::whole(document), permit);
         let response = self.send(ask, body).await?;

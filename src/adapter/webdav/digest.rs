@@ -17,13 +17,14 @@ use crate::body::{Chunks, Fault, FaultSlot, Plain};
 use crate::error::{DIGEST_MISMATCH, Refusal};
 use crate::seal::trailer::{self, Digests};
 
-const OC_CHECKSUM: HeaderName = HeaderName::from_static("oc-checksum");
+pub(super) const OC_CHECKSUM: HeaderName = HeaderName::from_static("oc-checksum");
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// What the trailer is to keep, once the body has been verified.
 pub(super) type Verified = Arc<OnceLock<Digests>>;
 
-enum Hash {
+/// A digest that is being computed.
+pub(super) enum Hash {
     Md5(Box<Md5>),
     Sha1(digest::Context),
     Sha256(digest::Context),
@@ -31,7 +32,19 @@ enum Hash {
 }
 
 impl Hash {
-    fn update(&mut self, data: &[u8]) {
+    /// By the name that `OC-Checksum` has for it, in upper case.
+    pub fn of_kind(kind: &str) -> Option<Self> {
+        let sha = |algorithm| digest::Context::new(algorithm);
+        match kind {
+            "MD5" => Some(Self::Md5(Box::default())),
+            "SHA1" => Some(Self::Sha1(sha(&digest::SHA1_FOR_LEGACY_USE_ONLY))),
+            "SHA256" => Some(Self::Sha256(sha(&digest::SHA256))),
+            "ADLER32" => Some(Self::Adler32(Adler32 { a: 1, b: 0 })),
+            _ => None,
+        }
+    }
+
+    pub fn update(&mut self, data: &[u8]) {
         match self {
             Self::Md5(state) => state.update(data),
             Self::Sha1(state) | Self::Sha256(state) => state.update(data),
@@ -39,25 +52,27 @@ impl Hash {
         }
     }
 
-    /// The value, and where the trailer keeps it.
-    fn finish(self) -> (Vec<u8>, Option<trailer::Digest>) {
+    /// Where the trailer keeps it.
+    pub fn place(&self) -> Option<trailer::Digest> {
         match self {
-            Self::Md5(state) => (state.finalize().to_vec(), Some(trailer::Digest::Md5)),
-            Self::Sha1(state) => (
-                state.finish().as_ref().to_vec(),
-                Some(trailer::Digest::Sha1),
-            ),
-            Self::Sha256(state) => {
-                let value = state.finish().as_ref().to_vec();
-                (value, Some(trailer::Digest::Sha256))
-            }
-            Self::Adler32(state) => (state.value().to_be_bytes().to_vec(), None),
+            Self::Md5(_) => Some(trailer::Digest::Md5),
+            Self::Sha1(_) => Some(trailer::Digest::Sha1),
+            Self::Sha256(_) => Some(trailer::Digest::Sha256),
+            Self::Adler32(_) => None,
+        }
+    }
+
+    pub fn finish(self) -> Vec<u8> {
+        match self {
+            Self::Md5(state) => state.finalize().to_vec(),
+            Self::Sha1(state) | Self::Sha256(state) => state.finish().as_ref().to_vec(),
+            Self::Adler32(state) => state.value().to_be_bytes().to_vec(),
         }
     }
 }
 
 /// RFC 1950, section 9; Nextcloud's clients send it.
-struct Adler32 {
+pub(super) struct Adler32 {
     a: u32,
     b: u32,
 }
@@ -111,18 +126,8 @@ fn declared(headers: &HeaderMap) -> Result<Vec<(Hash, Vec<u8>)>, Refusal> {
         let (kind, value) = text(headers, OC_CHECKSUM)
             .and_then(|value| value.split_once(':'))
             .ok_or_else(|| wrong("The `OC-Checksum` field is malformed."))?;
-        let sha = |algorithm| digest::Context::new(algorithm);
-        let hash = match kind.to_ascii_uppercase().as_str() {
-            "MD5" => Hash::Md5(Box::default()),
-            "SHA1" => Hash::Sha1(sha(&digest::SHA1_FOR_LEGACY_USE_ONLY)),
-            "SHA256" => Hash::Sha256(sha(&digest::SHA256)),
-            "ADLER32" => Hash::Adler32(Adler32 { a: 1, b: 0 }),
-            _ => {
-                return Err(wrong(
-                    "The `OC-Checksum` is of a kind that can't be verified.",
-                ));
-            }
-        };
+        let hash = Hash::of_kind(&kind.to_ascii_uppercase())
+            .ok_or_else(|| wrong("The `OC-Checksum` is of a kind that can't be verified."))?;
         let value =
             hex::decode(value).map_err(|_| wrong("The `OC-Checksum` field is malformed."))?;
         expected.push((hash, value));
@@ -147,7 +152,8 @@ impl Checked {
     fn finish(&mut self) -> Result<(), Fault> {
         let mut digests = Digests::default();
         for (hash, expected) in self.expected.drain(..) {
-            let (value, place) = hash.finish();
+            let place = hash.place();
+            let value = hash.finish();
             if value != expected {
                 return Err(self.faults.refuse(Refusal::new(&DIGEST_MISMATCH)));
             }

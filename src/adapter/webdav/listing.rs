@@ -3,18 +3,22 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::{BufMut, BytesMut};
 use quick_xml::escape::escape;
 use quick_xml::events::{BytesDecl, Event};
 
+use super::finder::Finder;
 use super::links::{Inward, Links};
+use super::long::Known;
 use super::markup::{Malformed, Markup, resolve};
 use super::names::{Namespace, Open};
 use crate::body::{Fault, Rewrite};
 use crate::error::UPSTREAM_INVALID;
+use crate::seal::name::is_name_file;
 
 /// Longest URL or number that is held for rewriting.
-const HELD: usize = 16 * 1024;
+pub(super) const HELD: usize = 16 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -62,6 +66,10 @@ pub(super) struct Listing {
 struct State {
     links: Arc<Links>,
     lengths: Lengths,
+    /// Where names are sealed.
+    finder: Option<Finder>,
+    /// A response of which the URL has not come yet: it may be one that is left out.
+    pending: Option<String>,
     open: Open<Kind>,
     held: Option<Held>,
     /// The depth of the element that is being left out.
@@ -73,12 +81,14 @@ struct State {
 
 impl Listing {
     /// `lengths` gives the plaintext's length for a sealed one.
-    pub fn new(links: Arc<Links>, lengths: Lengths) -> Self {
+    pub fn new(links: Arc<Links>, lengths: Lengths, finder: Option<Finder>) -> Self {
         Self {
             markup: Markup::default(),
             state: State {
                 links,
                 lengths,
+                finder,
+                pending: None,
                 open: Open::new(),
                 held: None,
                 dropped: None,
@@ -89,7 +99,24 @@ impl Listing {
     }
 }
 
+#[async_trait]
 impl Rewrite for Listing {
+    fn waits(&mut self, piece: &[u8]) -> bool {
+        let state = &mut self.state;
+        let idle = state.held.is_none();
+        match &mut state.finder {
+            Some(finder) => finder.reads(piece, idle, &state.links),
+            None => false,
+        }
+    }
+
+    async fn look_up(&mut self) -> Result<(), Fault> {
+        match &mut self.state.finder {
+            Some(finder) => finder.look_up().await,
+            None => Ok(()),
+        }
+    }
+
     fn push(&mut self, piece: &[u8], out: &mut BytesMut) -> Result<(), Fault> {
         let state = &mut self.state;
         self.markup
@@ -155,7 +182,12 @@ impl State {
         let depth = self.open.depth();
         match kind {
             Kind::Dropped if self.dropped.is_none() => self.dropped = Some(depth),
-            Kind::Response => self.collection = false,
+            Kind::Response => {
+                self.collection = false;
+                if self.finder.is_some() && self.dropped.is_none() {
+                    self.pending.get_or_insert_default();
+                }
+            }
             _ => {}
         }
         self.pass(raw, out)?;
@@ -190,9 +222,15 @@ impl State {
             } else {
                 self.rewritten(&held)?
             };
-            out.put_slice(written.as_deref().unwrap_or(&held.raw).as_bytes());
+            self.pass(written.as_deref().unwrap_or(&held.raw), out)?;
+            if held.kind == Kind::Href && self.open.parent() == Some(Kind::Response) {
+                self.decide(&held.text, depth, out);
+            }
         }
         self.pass(raw, out)?;
+        if self.open.innermost() == Some(Kind::Response) {
+            self.flush(out);
+        }
         self.dropped.take_if(|at| *at == depth);
         self.close()
     }
@@ -213,6 +251,23 @@ impl State {
         self.pass(raw, out)
     }
 
+    /// Files that keep names are the gateway's own: a response about one is left out.
+    fn decide(&mut self, href: &str, depth: usize, out: &mut BytesMut) {
+        let last = href.trim().trim_end_matches('/').rsplit('/').next();
+        let own = self.pending.is_some() && last.is_some_and(is_name_file);
+        if own {
+            self.pending = None;
+            self.dropped = Some(depth - 1);
+        }
+        self.flush(out);
+    }
+
+    fn flush(&mut self, out: &mut BytesMut) {
+        if let Some(pending) = self.pending.take() {
+            out.put_slice(pending.as_bytes());
+        }
+    }
+
     /// Passes bytes on, or to what is held, or not at all.
     fn pass(&mut self, raw: &str, out: &mut BytesMut) -> Result<(), Malformed> {
         if self.dropped.is_some() {
@@ -226,10 +281,19 @@ impl State {
                 held.raw.push_str(raw);
                 Ok(())
             }
-            None => {
-                out.put_slice(raw.as_bytes());
-                Ok(())
-            }
+            None => match &mut self.pending {
+                Some(pending) if pending.len() + raw.len() > HELD => {
+                    Err(Malformed("a response's URL comes too late"))
+                }
+                Some(pending) => {
+                    pending.push_str(raw);
+                    Ok(())
+                }
+                None => {
+                    out.put_slice(raw.as_bytes());
+                    Ok(())
+                }
+            },
         }
     }
 
@@ -240,15 +304,20 @@ impl State {
             let plain = text.parse().ok().and_then(self.lengths);
             return Ok(plain.filter(|_| !self.collection).map(|n| n.to_string()));
         }
+        let none = Known::new();
+        let found = self.finder.as_ref().map_or(&none, |finder| &finder.known);
         if held.kind == Kind::Name {
-            return Ok(self.links.name(text).map(|name| escape(name).into_owned()));
+            return Ok(self
+                .links
+                .name(text, found)
+                .map(|name| escape(name).into_owned()));
         }
         let parent = self.open.parent();
         let own = parent == Some(Kind::Response);
         if own {
             self.collection = text.ends_with('/');
         }
-        match self.links.inward(text) {
+        match self.links.inward(text, found) {
             Inward::Mapped(url) => Ok(Some(escape(url).into_owned())),
             Inward::Foreign if own => Err(Malformed("the provider lists another host")),
             Inward::Foreign | Inward::Other => Ok(None),
@@ -273,7 +342,7 @@ mod tests {
     #[test]
     fn a_hundred_thousand_entries_in_constant_memory() {
         let links = Links::new("gate.example", true, "dav.example", None);
-        let mut listing = Listing::new(Arc::new(links), layout::plain_len);
+        let mut listing = Listing::new(Arc::new(links), layout::plain_len, None);
         let mut out = BytesMut::new();
         listing
             .push(b"<D:multistatus xmlns:D=\"DAV:\">", &mut out)

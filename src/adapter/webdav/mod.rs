@@ -8,15 +8,19 @@ mod condition;
 mod digest;
 mod document;
 mod error;
+mod finder;
 mod links;
 mod listing;
 mod lock;
+mod long;
 mod markup;
 mod names;
 mod naming;
 mod pattern;
+mod pins;
 mod precondition;
 mod read;
+mod recalculate;
 pub mod settings;
 pub mod table;
 mod uploads;
@@ -34,33 +38,45 @@ use http::{Response, request};
 
 use self::links::Links;
 use self::listing::Lengths;
+use self::long::LongNames;
 use self::naming::Naming;
 use self::pattern::Pattern;
+use self::pins::Pins;
 use self::settings::Settings;
 use self::table::{Row, Verb};
 use self::uploads::Upload;
-use self::upstream::DESTINATION;
+use self::upstream::{DESTINATION, Way};
+use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Plain, Released, Upstream};
 use crate::error::{INTERNAL, KEY_UNAVAILABLE, OPERATION_DENIED, PROTOCOL, Refusal};
 use crate::policy::{Policy, RelayPermit, Verdict};
 use crate::seal::layout;
 use crate::seal::name::NameKey;
-use crate::seal::{Context, EntropyError, EpochKeys, Epochs, KeyLookup, LookupError, SaltSource};
-use crate::state::Vault;
+use crate::seal::{Context, EntropyError, EpochKeys, Epochs, LookupError, SaltSource};
+use crate::state::{Spool, Vault};
 
 /// One WebDAV service.
 pub struct WebDav {
     settings: Settings,
     policy: Policy,
     epochs: Arc<dyn Epochs>,
-    lookup: Arc<dyn KeyLookup>,
+    opener: Opener,
     context: Arc<Context>,
-    upstream: Arc<dyn Upstream>,
+    way: Way,
+    pins: Pins,
     salts: SaltSource,
     naming: Option<Arc<Naming>>,
+    long: Option<Arc<LongNames>>,
     uploads: Pattern,
-    vault: Vault,
+    vault: Arc<Vault>,
+    spool: Spool,
+}
+
+/// Where a service keeps what outlives a request.
+pub struct Stores {
+    pub vault: Vault,
+    pub spool: Spool,
 }
 
 /// One request, as the handlers see it.
@@ -89,22 +105,38 @@ impl WebDav {
         settings: Settings,
         policy: Policy,
         names: NameKey,
-        vault: Vault,
+        stores: Stores,
         epochs: Arc<dyn Epochs>,
         upstream: Arc<dyn Upstream>,
         salts: SaltSource,
     ) -> Self {
+        let Stores { vault, spool } = stores;
+        let vault = Arc::new(vault);
         let below = settings.names_below.as_deref();
+        let naming = below.map(|below| Arc::new(Naming::new(names, below)));
+        let context = Arc::new(settings.context.clone());
+        let opener = Opener {
+            lookup: epochs.clone(),
+            context: context.clone(),
+        };
+        let way = Way::new(upstream, settings.upstream.authority.clone());
+        let long = naming.clone().map(|naming| {
+            let (vault, way, opener) = (vault.clone(), way.clone(), opener.clone());
+            Arc::new(LongNames::new(naming, vault, way, opener))
+        });
         Self {
-            naming: below.map(|below| Arc::new(Naming::new(names, below))),
+            long,
+            naming,
             uploads: Pattern::new(&settings.uploads_below),
             vault,
+            spool,
             policy,
-            lookup: epochs.clone(),
+            opener,
             epochs,
-            context: Arc::new(settings.context.clone()),
+            context,
             settings,
-            upstream,
+            way,
+            pins: Pins::new(),
             salts,
         }
     }
@@ -159,6 +191,44 @@ impl WebDav {
         }
     }
 
+    async fn serve(
+        &self,
+        call: &Call<'_>,
+        verb: Verb,
+        verdict: Verdict,
+        upload: Option<Upload<'_>>,
+        body: Plain,
+    ) -> Result<Response<Released>, Refusal> {
+        if let (Some(upload), true) = (&upload, verb.changes()) {
+            if let Verdict::Refuse(why) = verdict {
+                return Err(Refusal::new(&OPERATION_DENIED).message(why));
+            }
+            return self.upload(call, verb, upload, body).await;
+        }
+        match (verdict, verb) {
+            (Verdict::Protect(_), Verb::Get) => self.get(call).await,
+            (Verdict::Protect(_), Verb::Head) => self.head(call).await,
+            (Verdict::Protect(_), Verb::Recalculate) => self.recalculate(call, body).await,
+            (Verdict::Protect(_), Verb::Put) => self.put(call, body).await,
+            (Verdict::Protect(_), _) => Err(Refusal::new(&INTERNAL)),
+            (Verdict::Relay(permit), verb) => self.relay(call, verb, &permit, body).await,
+            (Verdict::Refuse(why), _) => Err(Refusal::new(&OPERATION_DENIED).message(why)),
+        }
+    }
+
+    /// Forgets what was read of the files that a request changes: before it, because it may be dropped, and behind it.
+    fn forget_pins(&self, call: &Call<'_>, verb: Verb) {
+        if !verb.changes() {
+            return;
+        }
+        self.pins.forget(call.path);
+        let destination = upstream::text(&call.head.headers, DESTINATION);
+        let path = destination.and_then(|url| call.links.own_path(url).ok());
+        if let Some(path) = path.and_then(|path| call.links.path(path).ok()) {
+            self.pins.forget(&path);
+        }
+    }
+
     /// Methods that carry no file.
     async fn relay(
         &self,
@@ -170,12 +240,18 @@ impl WebDav {
         match verb {
             Verb::Options => self.options(call, body).await,
             Verb::Propfind => self.describe(call, permit, "propfind", body).await,
-            Verb::Proppatch => self.describe(call, permit, "propertyupdate", body).await,
+            Verb::Proppatch => {
+                self.describe(call, permit, document::PROPERTYUPDATE, body)
+                    .await
+            }
+            Verb::Report => self.report(call, permit, body).await,
             Verb::Lock => self.lock(call, permit, body).await,
             Verb::Delete | Verb::Mkcol | Verb::Copy | Verb::Move | Verb::Unlock => {
                 self.change(call, body).await
             }
-            Verb::Get | Verb::Head | Verb::Put | Verb::Never => Err(Refusal::new(&INTERNAL)),
+            Verb::Get | Verb::Head | Verb::Put | Verb::Recalculate | Verb::Never => {
+                Err(Refusal::new(&INTERNAL))
+            }
         }
     }
 }
@@ -189,8 +265,9 @@ impl Adapter for WebDav {
         }
         links::check_path(head.uri.path())?;
         Ok(Operation {
-            name: row.name,
+            name: row.name.into(),
             class: row.class,
+            switches: false,
             detail: Box::new(row),
         })
     }
@@ -227,7 +304,7 @@ impl Adapter for WebDav {
         }
         let authority = super::authority(&head.uri, &head.headers).unwrap_or_default();
         let upstream = &self.settings.upstream;
-        let links = Links::new(
+        let mut links = Links::new(
             authority,
             upstream.tls,
             &upstream.authority,
@@ -236,6 +313,7 @@ impl Adapter for WebDav {
         let asked = head.uri.path();
         let upload = Upload::parse(&self.uploads, asked);
         self.check_written(row.verb, &head, &links, upload.is_some())?;
+        links.learn(&head);
         let path = match &upload {
             Some(_) => asked.to_owned(),
             None => links.path(asked)?,
@@ -250,20 +328,14 @@ impl Adapter for WebDav {
                 None => layout::plain_len,
             },
         };
-        if let (Some(upload), true) = (&upload, row.verb.changes()) {
-            if let Verdict::Refuse(why) = verdict {
-                return Err(Refusal::new(&OPERATION_DENIED).message(why));
-            }
-            return self.upload(&call, row.verb, upload, body).await;
+        self.forget_pins(&call, row.verb);
+        let answer = self.serve(&call, row.verb, verdict, upload, body).await;
+        self.forget_pins(&call, row.verb);
+        let answer = answer?;
+        if answer.status().is_success() {
+            self.note_names(&call, row.verb).await?;
         }
-        match (verdict, row.verb) {
-            (Verdict::Protect(_), Verb::Get) => self.get(&call).await,
-            (Verdict::Protect(_), Verb::Head) => self.head(&call).await,
-            (Verdict::Protect(_), Verb::Put) => self.put(&call, body).await,
-            (Verdict::Protect(_), _) => Err(Refusal::new(&INTERNAL)),
-            (Verdict::Relay(permit), verb) => self.relay(&call, verb, &permit, body).await,
-            (Verdict::Refuse(why), _) => Err(Refusal::new(&OPERATION_DENIED).message(why)),
-        }
+        Ok(answer)
     }
 
     fn refuse(&self, refusal: &Refusal, request: &RefusedRequest<'_>) -> Response<Bytes> {

@@ -41,6 +41,10 @@ impl<K: Copy> Open<K> {
         self.declared.len()
     }
 
+    pub fn innermost(&self) -> Option<K> {
+        self.stack.last().copied()
+    }
+
     /// What the innermost element stands in.
     pub fn parent(&self) -> Option<K> {
         self.stack.iter().rev().nth(1).copied()

@@ -3,38 +3,24 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MATCH, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::table::LEGACY;
-use super::upstream::{Ask, passed, put, text};
+use super::upstream::{Ask, passed, text};
 use super::{Call, WebDav};
-use crate::adapter::opening;
+use crate::adapter::opening::{self, Opener};
 use crate::adapter::range::{self, Wanted};
-use crate::body::{OpenBody, Released, Sealed};
-use crate::error::{OBJECT_DAMAGED, OBJECT_UNSEALED, PROTOCOL, Refusal, UPSTREAM_INVALID};
+use crate::body::{Released, Sealed};
+use crate::error::{OBJECT_UNSEALED, Refusal, UPSTREAM_INVALID};
 use crate::policy::{Class, Verdict};
-use crate::seal::OpenError;
 use crate::seal::layout::{self, HEADER};
-use crate::seal::object::ObjectReader;
-use crate::seal::range::{RangeReader, RangeSource};
-use crate::seal::run::{RunHeader, RunOpener};
-use crate::seal::trailer::Trailer;
+use crate::telemetry::UNSEALED_READS;
 
 const UNSEALED: &str = "This file lies unsealed at the provider: it was not written through the gateway, or somebody \
 replaced it. It is not shown as if it were genuine. Ask whoever runs this service.";
 const EMPTIED: &str = "This file is empty at the provider, and the gateway never writes such a file: it was made there, \
 or emptied there. Ask whoever runs this service.";
-
-/// What a sealed file's first bytes and length say.
-struct File {
-    header: Box<[u8; HEADER]>,
-    parsed: RunHeader,
-    /// Bytes at the provider.
-    sealed: u64,
-    /// Bytes of plaintext.
-    length: u64,
-}
 
 impl WebDav {
     pub(super) async fn get(&self, call: &Call<'_>) -> Result<Response<Released>, Refusal> {
@@ -52,13 +38,13 @@ impl WebDav {
     pub(super) async fn head(&self, call: &Call<'_>) -> Result<Response<Released>, Refusal> {
         let response = self.ask(Ask::from_client(call)?).await?;
         let status = response.status();
-        let sealed = total(response.headers());
-        let kind = response.headers().get(http::header::CONTENT_TYPE).cloned();
+        let sealed = range::total(response.headers());
+        let kind = response.headers().get(CONTENT_TYPE).cloned();
         let mut answer = self.answer(call, response)?;
         if status == StatusCode::OK {
             let headers = answer.headers_mut();
             if let Some(kind) = kind {
-                headers.insert(http::header::CONTENT_TYPE, kind);
+                headers.insert(CONTENT_TYPE, kind);
             }
             if let Some(sealed) = sealed {
                 let length = layout::plain_len(sealed).unwrap_or(sealed);
@@ -84,22 +70,16 @@ impl WebDav {
             _ => return self.answer(call, response),
         }
         let (head, body) = response.into_parts();
-        let sealed = total(&head.headers).ok_or_else(|| {
-            Refusal::new(&UPSTREAM_INVALID).message("The provider gave no length.")
-        })?;
+        let sealed = range::total(&head.headers).ok_or_else(no_length)?;
         let (front, body) = body.peek(HEADER).await.map_err(broken)?;
-        let Some(file) = self.file(&front, sealed)? else {
+        let Some(file) = self.opener.file(&front, sealed)? else {
             return self.legacy(&head.headers, StatusCode::OK, body, sealed);
         };
-        let (lookup, context) = (self.lookup.clone(), self.context.clone());
-        let reader = if file.parsed.part == 0 {
-            ObjectReader::new(lookup, context, sealed, None)
-        } else {
-            let trailer = self.trailer(call, &file, text(&head.headers, ETAG)).await?;
-            ObjectReader::with_trailer(lookup, context, sealed, trailer)
-        };
-        let reader = reader.map_err(opening::refusal)?;
-        let mut answer = Response::new(Released::opened(OpenBody::whole(body, reader)).await?);
+        let tag = text(&head.headers, ETAG);
+        let file = Arc::new(file);
+        self.pins.keep(call, tag, &file)?;
+        let fetch = |range| self.piece(call, range, tag);
+        let mut answer = Response::new(self.opener.whole(&file, body, fetch).await?);
         *answer.headers_mut() = self.file_head(&head.headers, file.length);
         Ok(answer)
     }
@@ -110,11 +90,10 @@ impl WebDav {
         call: &Call<'_>,
         wanted: Wanted,
     ) -> Result<Response<Released>, Refusal> {
-        let mut ask = Ask::from_client(call)?.range(&(0..HEADER as u64));
-        if let Some(value) = text(&call.head.headers, IF_RANGE) {
-            ask = ask.header(IF_RANGE, value);
+        if let Some(answer) = self.remembered(call, wanted).await? {
+            return Ok(answer);
         }
-        let first = self.ask(ask).await?;
+        let first = self.ask(ranged(call, &(0..HEADER as u64))?).await?;
         if first.status() != StatusCode::PARTIAL_CONTENT {
             let empty = first.status() == StatusCode::RANGE_NOT_SATISFIABLE;
             return match empty {
@@ -123,119 +102,83 @@ impl WebDav {
             };
         }
         let (head, body) = first.into_parts();
-        let sealed = total(&head.headers).ok_or_else(|| {
-            Refusal::new(&UPSTREAM_INVALID).message("The provider gave no length.")
-        })?;
-        let front = body.collect(HEADER).await.map_err(|refusal| {
-            Refusal::new(&UPSTREAM_INVALID)
-                .message("The provider's range is not what was asked for.")
-                .cause(refusal)
-        })?;
-        let Some(file) = self.file(&front, sealed)? else {
+        let sealed = range::total(&head.headers).ok_or_else(no_length)?;
+        let front = opening::collect(body, HEADER).await?;
+        let Some(file) = self.opener.file(&front, sealed)? else {
             return self.legacy_range(call, sealed, wanted).await;
         };
-        let Some(range) = wanted.within(file.length) else {
-            return Err(unsatisfiable(file.length));
-        };
+        let range = wanted
+            .within(file.length)
+            .ok_or_else(|| range::unsatisfiable(file.length))?;
         let tag = text(&head.headers, ETAG);
-        let source = if file.parsed.part == 0 && file.parsed.length.is_some() {
-            RangeSource::Header(file.header.clone())
-        } else {
-            RangeSource::Trailer(self.trailer(call, &file, tag).await?)
-        };
-        let reader = RangeReader::new(
-            self.lookup.clone(),
-            self.context.clone(),
-            source,
-            sealed,
-            range.clone(),
-        )
-        .map_err(opening::refusal)?;
-        let body = self.piece(call, &reader.sealed(), tag).await?;
-        let mut answer = Response::new(Released::opened(OpenBody::range(body, reader)).await?);
-        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
-        *answer.headers_mut() = self.file_head(&head.headers, range.end - range.start);
-        put_range(answer.headers_mut(), &range, file.length);
-        Ok(answer)
+        let fetch = |range| self.piece(call, range, tag);
+        self.opener.complete(&file, fetch).await?;
+        let file = Arc::new(file);
+        self.pins.keep(call, tag, &file)?;
+        let opened = self.opener.range(&file, range.clone(), fetch).await?;
+        Ok(self.partial(&head.headers, opened, &range, file.length))
     }
 
-    /// Reads a sealed file's header. `None`: the file is not sealed.
-    fn file(&self, front: &[u8], sealed: u64) -> Result<Option<File>, Refusal> {
-        let Some(header) = front.first_chunk::<HEADER>() else {
-            return Ok(None);
-        };
-        let parsed = match RunHeader::parse(header) {
-            Err(OpenError::NotSealed) => return Ok(None),
-            parsed => parsed.map_err(opening::refusal)?,
-        };
-        let length = layout::plain_len(sealed).ok_or_else(|| {
-            Refusal::new(&OBJECT_DAMAGED).message("No sealed file has this length.")
-        })?;
-        if parsed.trailer {
-            return Err(opening::refusal(OpenError::Header));
-        }
-        // known before the head is answered: another context's file, or a key that can't be had
-        let keys = self
-            .lookup
-            .epoch(parsed.epoch)
-            .map_err(|error| opening::refusal(error.into()))?;
-        RunOpener::new(&keys, &self.context, parsed.clone()).map_err(opening::refusal)?;
-        Ok(Some(File {
-            header: Box::new(*header),
-            parsed,
-            sealed,
-            length,
-        }))
-    }
-
-    /// The file's trailer, which must be of the object that the header begins.
-    async fn trailer(
+    /// The range of a file that was read lately, with one request. `None`: no such file, or it was replaced since.
+    async fn remembered(
         &self,
         call: &Call<'_>,
-        file: &File,
-        tag: Option<&str>,
-    ) -> Result<Arc<Trailer>, Refusal> {
-        let fetch = |range: Range<u64>| async move {
-            let limit = usize::try_from(range.end - range.start).unwrap_or(0);
-            self.piece(call, &range, tag).await?.collect(limit).await
-        };
-        let trailer =
-            opening::trailer(self.lookup.as_ref(), &self.context, file.sealed, fetch).await?;
-        let first = trailer.entries.first();
-        let same = trailer.object == file.parsed.object
-            && first.is_some_and(|entry| entry.commitment == file.parsed.commitment);
-        if same {
-            Ok(Arc::new(trailer))
-        } else {
-            Err(opening::refusal(OpenError::Run))
+        wanted: Wanted,
+    ) -> Result<Option<Response<Released>>, Refusal> {
+        // the client's own takes the place of the one that ties the range to the file
+        if call.head.headers.contains_key(IF_MATCH) {
+            return Ok(None);
         }
+        let Some((tag, file)) = self.pins.get(call) else {
+            return Ok(None);
+        };
+        let Some(range) = wanted.within(file.length) else {
+            return Ok(None);
+        };
+        let Some(reader) = self.opener.plan(&file, range.clone())? else {
+            return Ok(None);
+        };
+        let sealed = reader.sealed();
+        let response = self
+            .ask(ranged(call, &sealed)?.if_match(Some(&tag)))
+            .await?;
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT => {}
+            StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE => return Ok(None),
+            _ => return self.whole(call, response).await.map(Some),
+        }
+        let same = text(response.headers(), ETAG) == Some(&tag) && file.fits(response.headers());
+        if !same {
+            return Ok(None);
+        }
+        let headers = response.headers().clone();
+        let opened = Opener::read(reader, opening::piece(response, &sealed)?).await?;
+        Ok(Some(self.partial(&headers, opened, &range, file.length)))
+    }
+
+    fn partial(
+        &self,
+        upstream: &HeaderMap,
+        opened: Released,
+        range: &Range<u64>,
+        length: u64,
+    ) -> Response<Released> {
+        let mut answer = Response::new(opened);
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        *answer.headers_mut() = self.file_head(upstream, range.end - range.start);
+        range::put_content_range(answer.headers_mut(), range, length);
+        answer
     }
 
     /// A range of the sealed bytes.
-    async fn piece(
+    pub(super) async fn piece(
         &self,
         call: &Call<'_>,
-        range: &Range<u64>,
+        range: Range<u64>,
         tag: Option<&str>,
     ) -> Result<Sealed, Refusal> {
-        let ask = Ask::own(Method::GET, call).range(range).if_match(tag);
-        let response = self.ask(ask).await?;
-        let begins = text(response.headers(), CONTENT_RANGE).and_then(|value| {
-            value
-                .strip_prefix("bytes ")?
-                .split_once('-')?
-                .0
-                .parse()
-                .ok()
-        });
-        if response.status() == StatusCode::PARTIAL_CONTENT && begins == Some(range.start) {
-            return Ok(response.into_body());
-        }
-        let why = match response.status() {
-            StatusCode::PRECONDITION_FAILED => "The file was replaced while it was read.",
-            _ => "The provider answered another range than was asked for.",
-        };
-        Err(Refusal::new(&UPSTREAM_INVALID).message(why))
+        let ask = Ask::own(Method::GET, call).range(&range).if_match(tag);
+        opening::piece(self.ask(ask).await?, &range)
     }
 
     /// An unsealed file, where the operator lets those be read.
@@ -250,7 +193,8 @@ impl WebDav {
         let Verdict::Relay(permit) = self.policy.decide(Class::ByPolicy(LEGACY)) else {
             return Err(unsealed(why));
         };
-        tracing::info!(service = %self.settings.name, "an unsealed file is read");
+        let reads = UNSEALED_READS.add(&self.settings.name);
+        tracing::info!(service = %self.settings.name, reads, "an unsealed file is read");
         let mut answer = Response::new(Released::relayed(body, &permit));
         *answer.status_mut() = status;
         *answer.headers_mut() = self.file_head(upstream, length);
@@ -267,17 +211,26 @@ impl WebDav {
             return Err(unsealed(UNSEALED));
         }
         let Some(range) = wanted.within(length) else {
-            return Err(unsatisfiable(length));
+            return Err(range::unsatisfiable(length));
         };
         let response = self.ask(Ask::own(Method::GET, call).range(&range)).await?;
         if response.status() != StatusCode::PARTIAL_CONTENT {
             return self.answer(call, response);
         }
-        let (head, body) = response.into_parts();
+        let headers = response.headers().clone();
+        let body = opening::piece(response, &range)?;
         let status = StatusCode::PARTIAL_CONTENT;
-        let mut answer = self.legacy(&head.headers, status, body, range.end - range.start)?;
-        put_range(answer.headers_mut(), &range, length);
+        let mut answer = self.legacy(&headers, status, body, range.end - range.start)?;
+        range::put_content_range(answer.headers_mut(), &range, length);
         Ok(answer)
+    }
+
+    pub(super) fn unsealed(&self) -> Refusal {
+        unsealed(UNSEALED)
+    }
+
+    pub(super) fn emptied(&self) -> Refusal {
+        unsealed(EMPTIED)
     }
 
     fn file_head(&self, upstream: &HeaderMap, length: u64) -> HeaderMap {
@@ -288,17 +241,13 @@ impl WebDav {
     }
 }
 
-fn put_range(headers: &mut HeaderMap, range: &Range<u64>, length: u64) {
-    let value = format!("bytes {}-{}/{length}", range.start, range.end - 1);
-    put(headers, CONTENT_RANGE, &value);
-}
-
-/// The file's whole length at the provider, from a full or a partial answer.
-fn total(headers: &HeaderMap) -> Option<u64> {
-    match text(headers, CONTENT_RANGE) {
-        Some(range) => range.rsplit_once('/')?.1.parse().ok(),
-        None => text(headers, CONTENT_LENGTH)?.parse().ok(),
-    }
+/// The client's request, for a range of the sealed bytes.
+fn ranged(call: &Call<'_>, range: &Range<u64>) -> Result<Ask, Refusal> {
+    let ask = Ask::from_client(call)?.range(range);
+    Ok(match text(&call.head.headers, IF_RANGE) {
+        Some(value) => ask.header(IF_RANGE, value),
+        None => ask,
+    })
 }
 
 /// 403: asking again does not help.
@@ -308,13 +257,8 @@ fn unsealed(why: &'static str) -> Refusal {
     refusal
 }
 
-fn unsatisfiable(length: u64) -> Refusal {
-    let mut refusal = Refusal::new(&PROTOCOL).message("The range lies beyond the file's end.");
-    refusal.status = Some(StatusCode::RANGE_NOT_SATISFIABLE.as_u16());
-    match HeaderValue::try_from(format!("bytes */{length}")) {
-        Ok(value) => refusal.header(CONTENT_RANGE, value),
-        Err(_) => refusal,
-    }
+fn no_length() -> Refusal {
+    Refusal::new(&UPSTREAM_INVALID).message("The provider gave no length.")
 }
 
 fn broken(fault: crate::body::Fault) -> Refusal {

@@ -1,7 +1,7 @@
 //! What an operator decides for a WebDAV service, parsed.
 
 use crate::seal::Context;
-use crate::seal::name::LONGEST;
+use crate::seal::name::{LONGEST, LONGEST_KEPT};
 use crate::seal::scan::Language;
 
 /// What becomes of a body whose length the client does not tell.
@@ -9,6 +9,8 @@ use crate::seal::scan::Language;
 pub enum UnknownLength {
     /// The provider takes a chunked body too.
     Stream,
+    /// The provider wants a length: the sealed body is written to the state's directory first.
+    Spool,
     /// The provider wants a length: refused with 411.
     Refuse,
 }
@@ -50,8 +52,9 @@ impl Settings {
     pub fn limits(&self) -> Option<String> {
         let below = self.names_below.as_deref()?;
         Some(format!(
-            "names below {below} are sealed: a name has at most {LONGEST} bytes of UTF-8, equal names are equal at \
-             the provider, and nothing is written elsewhere"
+            "names below {below} are sealed: a name has at most {LONGEST_KEPT} bytes of UTF-8, one of more than \
+             {LONGEST} is kept in the state and in a file beside the entry, equal names are equal at the \
+             provider, and nothing is written elsewhere"
         ))
     }
 }

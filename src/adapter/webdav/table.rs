@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, Method};
 
+use super::names::Namespace;
+use super::recalculate::RECALCULATE;
 use crate::error::{OPERATION_UNKNOWN, PROTOCOL, Refusal};
 use crate::policy::Class;
 
@@ -18,6 +20,9 @@ pub(super) enum Verb {
     Move,
     Propfind,
     Proppatch,
+    Report,
+    /// The digest of a file.
+    Recalculate,
     Lock,
     Unlock,
     /// Known, never served.
@@ -29,8 +34,19 @@ impl Verb {
     pub fn changes(self) -> bool {
         !matches!(
             self,
-            Self::Options | Self::Get | Self::Head | Self::Propfind | Self::Never
+            Self::Options
+                | Self::Get
+                | Self::Head
+                | Self::Propfind
+                | Self::Report
+                | Self::Recalculate
+                | Self::Never
         )
+    }
+
+    /// Whether the provider's yes says that something has the name it was asked for by: some say yes to any OPTIONS.
+    pub fn names(self) -> bool {
+        !matches!(self, Self::Options | Self::Delete | Self::Never)
     }
 }
 
@@ -49,8 +65,8 @@ pub const LEGACY: &str = "legacy";
 /// The groups that a policy may name.
 pub const GROUPS: &[&str] = &[PROPERTIES];
 
-const SEARCH: &str =
-    "Searches and reports are refused: they carry words of the contents to the provider.";
+const SEARCH: &str = "Searches are refused: they carry words of the contents to the provider, which finds nothing \
+in what is sealed.";
 const PARTIAL: &str = "Partial writes are refused: a sealed file is replaced as a whole.";
 
 const fn row(name: &'static str, verb: Verb, class: Class) -> Row {
@@ -72,13 +88,49 @@ const ROWS: &[Row] = &[
     row("UNLOCK", Verb::Unlock, Class::Pass),
     row("PATCH", Verb::Never, Class::Deny(PARTIAL)),
     row("SEARCH", Verb::Never, Class::Deny(SEARCH)),
-    row("REPORT", Verb::Never, Class::Deny(SEARCH)),
+    row("REPORT", Verb::Report, Class::Pass),
     row(
         "POST",
         Verb::Never,
         Class::Deny("Forms are refused: a share takes files with PUT."),
     ),
 ];
+
+/// What becomes of a report, by its document's root.
+pub(super) enum Report {
+    /// A listing of a collection, answered as one.
+    Listing,
+    Refused(&'static str),
+}
+
+const PRINCIPALS: &str = "Reports on principals are refused: a share's clients need none.";
+
+/// The reports of RFC 3253, RFC 3744, RFC 6578 and Nextcloud; others are refused.
+pub(super) fn report(namespace: Namespace, root: &str) -> Report {
+    match (namespace, root) {
+        (Namespace::Dav, "sync-collection") => Report::Listing,
+        (Namespace::Dav, "expand-property") => Report::Refused(
+            "This report is refused: it follows links that a property holds. Ask for each with PROPFIND.",
+        ),
+        (Namespace::Dav, "version-tree") => {
+            Report::Refused("Versions are not served: read them where the provider shows them.")
+        }
+        (
+            Namespace::Dav,
+            "acl-principal-prop-set"
+            | "principal-match"
+            | "principal-property-search"
+            | "principal-search-property-set",
+        ) => Report::Refused(PRINCIPALS),
+        (Namespace::Owncloud, "filter-files" | "search-files" | "filter-comments") => {
+            Report::Refused(SEARCH)
+        }
+        _ => Report::Refused("This report is not known."),
+    }
+}
+
+/// PATCH where it asks for a digest and writes nothing.
+const RECALCULATED: Row = row("PATCH", Verb::Recalculate, Class::Transform);
 
 /// Fields that change what a request means, and that the gateway does not serve.
 const REFUSED_FIELDS: &[(&str, &str)] = &[
@@ -104,6 +156,7 @@ pub(super) fn classify(method: &Method, headers: &HeaderMap) -> Result<&'static 
         .find(|(name, _)| headers.contains_key(*name))
     {
         Some((_, why)) => Err(Refusal::new(&PROTOCOL).message(*why)),
+        None if *method == Method::PATCH && headers.contains_key(RECALCULATE) => Ok(&RECALCULATED),
         None => Ok(row),
     }
 }

@@ -9,10 +9,12 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
+use super::finder::Finder;
 use super::links::Inward;
 use super::listing::Listing;
+use super::long::Known;
 use super::{Call, WebDav, condition};
-use crate::body::{Cleared, Outbound, Released, Sealed};
+use crate::body::{Cleared, Outbound, Released, Sealed, Upstream};
 use crate::error::{INTERNAL, PROTOCOL, PROVIDER_ERROR, Refusal, UPSTREAM_INVALID};
 
 /// Fields of the client's head that go to the provider as they are.
@@ -79,6 +81,7 @@ pub(super) const DESTINATION: HeaderName = HeaderName::from_static("destination"
 pub(super) const IF: HeaderName = HeaderName::from_static("if");
 
 /// A request to the provider.
+#[derive(Clone)]
 pub(super) struct Ask {
     method: Method,
     path: String,
@@ -188,9 +191,24 @@ fn single<'c>(call: &'c Call<'_>, name: HeaderName) -> Result<Option<&'c str>, R
     }
 }
 
-impl WebDav {
+/// The way to the provider, for what outlives a request's handler too.
+#[derive(Clone)]
+pub(super) struct Way {
+    upstream: Arc<dyn Upstream>,
+    /// `host` or `host:port`.
+    authority: String,
+}
+
+impl Way {
+    pub fn new(upstream: Arc<dyn Upstream>, authority: String) -> Self {
+        Self {
+            upstream,
+            authority,
+        }
+    }
+
     /// Sends a request. Its body's length goes along where it is known.
-    pub(super) async fn send(
+    pub async fn send(
         &self,
         ask: Ask,
         body: Cleared<Outbound>,
@@ -203,7 +221,7 @@ impl WebDav {
         let length = http_body::Body::size_hint(request.body()).exact();
         let bodied = matches!(*request.method(), Method::PUT);
         let headers = request.headers_mut();
-        let host = HeaderValue::from_str(&self.settings.upstream.authority)
+        let host = HeaderValue::from_str(&self.authority)
             .map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
         headers.insert(HOST, host);
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -218,9 +236,27 @@ impl WebDav {
         }
         Ok(response)
     }
+}
+
+impl WebDav {
+    pub(super) async fn send(
+        &self,
+        ask: Ask,
+        body: Cleared<Outbound>,
+    ) -> Result<Response<Sealed>, Refusal> {
+        self.way.send(ask, body).await
+    }
 
     pub(super) async fn ask(&self, ask: Ask) -> Result<Response<Sealed>, Refusal> {
         self.send(ask, Cleared::empty()).await
+    }
+
+    fn listing(&self, call: &Call<'_>) -> Listing {
+        let finder = self.long.as_ref().map(|names| {
+            let ask = Ask::own(Method::GET, call);
+            Finder::new(names.clone(), ask)
+        });
+        Listing::new(Arc::clone(&call.links), call.lengths, finder)
     }
 
     /// The provider's answer where it has no payload: its head mapped, a document rewritten as it streams, any other
@@ -241,7 +277,7 @@ impl WebDav {
         let mut headers = passed(&head.headers);
         if let Some(location) = head.headers.get(LOCATION) {
             let url = location.to_str().ok().filter(|url| !url.starts_with("//"));
-            match url.map(|url| call.links.inward(url)) {
+            match url.map(|url| call.links.inward(url, &Known::new())) {
                 Some(Inward::Mapped(url)) => put(&mut headers, LOCATION, &url),
                 // what was made here needs no address of another's
                 _ if status.is_success() => {}
@@ -260,7 +296,7 @@ impl WebDav {
             return Err(provider_error(status, headers));
         }
         let body = if document {
-            Released::rewritten(body, Listing::new(Arc::clone(&call.links), call.lengths))
+            Released::rewritten(body, self.listing(call))
         } else {
             headers.remove(CONTENT_TYPE);
             Released::empty()

@@ -7,7 +7,8 @@ use super::digest::{self, Verified};
 use super::settings::UnknownLength;
 use super::upstream::Ask;
 use super::{Call, WebDav};
-use crate::body::{Cleared, Outbound, Plain, Released, SealBody, SealPlan, Tail};
+use crate::adapter::spooling::spooled;
+use crate::body::{Cleared, Outbound, Plain, Released, SealBody, SealPlan, Sealed, Tail};
 use crate::error::{INTERNAL, PROTOCOL, Refusal, TOO_LARGE};
 use crate::seal::{SaltSource, layout};
 
@@ -26,12 +27,37 @@ impl WebDav {
         let faults = body.faults();
         let ask = Ask::from_client(call)?.header(CONTENT_TYPE, "application/octet-stream");
         let sealed = self.sealed(call, body, length, verified)?;
-        let sent = self.send(ask, sealed).await;
+        let sent = match (length, self.settings.unknown_length) {
+            (None, UnknownLength::Spool) => self.send_spooled(call, ask, sealed).await,
+            _ => self.send(ask, sealed).await,
+        };
         let response = sent.map_err(|refusal| faults.take().unwrap_or(refusal))?;
         match faults.take() {
             Some(refusal) => Err(refusal),
             None => self.answer(call, response),
         }
+    }
+
+    /// Sends a body once its length is known; nothing of it goes up before its plaintext has ended well.
+    async fn send_spooled(
+        &self,
+        call: &Call<'_>,
+        ask: Ask,
+        body: Cleared<Outbound>,
+    ) -> Result<Response<Sealed>, Refusal> {
+        let own = self.draw(call, SaltSource::object_id)?;
+        let mut length = 0;
+        let each = |bytes: &[u8]| {
+            length += bytes.len() as u64;
+            match length > self.settings.max_put {
+                true => Err(Refusal::new(&TOO_LARGE)),
+                false => Ok(()),
+            }
+        };
+        let (body, receipt) = spooled(&self.spool, own, self.context.tenant(), body, each).await?;
+        let sent = self.send(ask, body).await;
+        self.spool.delete(&receipt).await?;
+        sent
     }
 
     /// Bytes of plaintext, where they are known before the body was read.

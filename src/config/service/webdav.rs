@@ -13,6 +13,7 @@ use crate::policy::Policy;
 
 const UNKNOWN_LENGTH: &[(&str, UnknownLength)] = &[
     ("stream", UnknownLength::Stream),
+    ("spool", UnknownLength::Spool),
     ("refuse", UnknownLength::Refuse),
 ];
 const PRECONDITIONS: &[(&str, Preconditions)] = &[

@@ -15,8 +15,11 @@ pub struct Output {
 }
 
 impl Output {
-    /// The next piece that is complete.
+    /// The next piece.
     pub fn pop(&mut self) -> Option<Bytes> {
+        if self.ready.is_empty() {
+            self.flush();
+        }
         self.ready.pop_front()
     }
 
@@ -33,7 +36,7 @@ impl Output {
         &mut self.building
     }
 
-    pub(super) fn flush(&mut self) {
+    fn flush(&mut self) {
         if !self.building.is_empty() {
             self.ready
                 .push_back(Bytes::from(std::mem::take(&mut self.building)));

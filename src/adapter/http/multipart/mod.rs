@@ -240,6 +240,7 @@ impl Form {
         };
         let part = |name: &str, value: &str| format!("{}{value}\r\n", self.head(name, None));
         let text = match field(fields, clear, rule, &self.sealer, &head.name, &value)? {
+            Treated::Dropped => String::new(),
             Treated::Kept => part(&head.name, &value),
             Treated::Replaced(sealed) => part(&head.name, &sealed),
             Treated::Extended(sealed, (beside, index)) => {

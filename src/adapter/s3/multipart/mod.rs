@@ -138,7 +138,10 @@ impl Core {
     fn open_upload(&self, place: Place, id: &str) -> Result<Upload, Refusal> {
         let plain = match self.vault.open_handle(&handle_place(&place), id) {
             Ok(plain) => plain,
-            Err(StateError::Damaged) => return Err(S3Error::new(&NO_SUCH_UPLOAD).into()),
+            // what a client brings may be anything
+            Err(StateError::Damaged | StateError::SessionUnknown) => {
+                return Err(S3Error::new(&NO_SUCH_UPLOAD).into());
+            }
             Err(error) => return Err(error.into()),
         };
         let (object, upstream) = plain

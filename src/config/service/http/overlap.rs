@@ -1,21 +1,17 @@
 //! Rules that can't be reached, and rules of which neither is clearly meant.
 
-use std::ops::Range;
-
+use super::rule::Read;
 use crate::adapter::http::settings::Rule;
 use crate::config::section::Section;
 
 /// The first rule that fits counts. One that an earlier covers is never reached. Two that meet without one covering the
 /// other are ambiguous to whoever reads the file, unless an earlier one takes what both would.
-pub(super) fn check<'r>(
-    root: &Section<'_, '_>,
-    rules: impl Iterator<Item = &'r (Range<usize>, Rule)>,
-) {
+pub(super) fn check<'r>(root: &Section<'_, '_>, rules: impl Iterator<Item = &'r Read>) {
     let mut earlier: Vec<&Rule> = Vec::new();
-    for (place, rule) in rules {
+    for Read { path_at, rule, .. } in rules {
         for (at, before) in earlier.iter().enumerate() {
             if let Some(message) = against(rule, before, &earlier[..at]) {
-                root.fault_at(place, message);
+                root.fault_at(path_at, message);
             }
         }
         earlier.push(rule);

@@ -1,9 +1,12 @@
 //! `[[rule]]`: one kind of request.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use http::{HeaderName, Method};
 
+use super::message;
+use super::opens::{self, Place as Opened};
 use super::overlap;
 use super::sealing::{Entry, Place, entry};
 use crate::adapter::http::settings::{Answer, FilePart, RequestBody, Rule, Sealed};
@@ -40,6 +43,7 @@ enum Holds {
     Object,
     None,
     Relay,
+    WebSocket,
 }
 
 const ANSWERS: &[(&str, Holds)] = &[
@@ -50,6 +54,7 @@ const ANSWERS: &[(&str, Holds)] = &[
     ("object", Holds::Object),
     ("none", Holds::None),
     ("relay", Holds::Relay),
+    ("websocket", Holds::WebSocket),
 ];
 
 pub(super) fn rules(root: &mut Section<'_, '_>) -> Option<Vec<Rule>> {
@@ -59,18 +64,28 @@ pub(super) fn rules(root: &mut Section<'_, '_>) -> Option<Vec<Rule>> {
         return None;
     }
     let mut names: Vec<String> = Vec::new();
-    let read: Vec<Option<(Range<usize>, Rule)>> = sections
+    let read: Vec<Option<Read>> = sections
         .into_iter()
         .map(|section| rule(section, &mut names))
         .collect();
     // what is read of them is judged, even where another has a fault
     overlap::check(root, read.iter().flatten());
-    read.into_iter()
-        .map(|rule| rule.map(|(_, rule)| rule))
-        .collect()
+    opens::settle(root, read.into_iter().collect::<Option<_>>()?)
 }
 
-fn rule(mut section: Section<'_, '_>, names: &mut Vec<String>) -> Option<(Range<usize>, Rule)> {
+/// A rule as it stands in the file.
+pub(super) struct Read {
+    pub path_at: Range<usize>,
+    pub answer_at: Range<usize>,
+    /// What opens in its answers is not decided yet.
+    pub rule: Rule,
+    /// Names of members and fields that pass in clear.
+    pub clear: Vec<String>,
+    pub opens: Option<Vec<Opened>>,
+    pub sizes: Vec<Path>,
+}
+
+fn rule(mut section: Section<'_, '_>, names: &mut Vec<String>) -> Option<Read> {
     let place = section.place("name");
     let name = section.required("name", value::identifier);
     if let Some(name) = &name {
@@ -87,11 +102,15 @@ fn rule(mut section: Section<'_, '_>, names: &mut Vec<String>) -> Option<(Range<
     let query = section.items("query", Some("[]"), value::string);
     let parts = parts(&mut section, body);
     let sizes = sizes(&mut section, answers.as_deref());
+    let opens = opened(&mut section, answers.as_deref());
     let answers: Option<Vec<Holds>> =
         answers.map(|items| items.into_iter().map(|(_, item)| item).collect());
     let answer = answers.as_deref().and_then(|holds| {
         check_answer(&section, &answers_at, holds, body)?;
-        answer(holds, sizes?)
+        if holds == [Holds::WebSocket] {
+            return message::socket(&mut section, methods.as_deref()).map(Answer::Socket);
+        }
+        answer(holds)
     });
     let path_at = section.place("path");
     section.finish();
@@ -105,8 +124,16 @@ fn rule(mut section: Section<'_, '_>, names: &mut Vec<String>) -> Option<(Range<
         sealed_query: parts.query,
         sealed_headers: parts.headers,
         answer: answer?,
+        opening: Arc::default(),
     };
-    Some((path_at, rule))
+    Some(Read {
+        path_at,
+        answer_at: answers_at,
+        rule,
+        clear: parts.clear,
+        opens: opens?,
+        sizes: sizes?,
+    })
 }
 
 fn methods(section: &mut Section<'_, '_>) -> Option<Vec<Method>> {
@@ -134,6 +161,8 @@ struct Parts {
     request: RequestBody,
     query: Vec<Sealed<String>>,
     headers: Vec<Sealed<HeaderName>>,
+    /// Names that pass in clear.
+    clear: Vec<String>,
 }
 
 #[derive(Default)]
@@ -169,7 +198,19 @@ fn parts(section: &mut Section<'_, '_>, body: Option<Body>) -> Option<Parts> {
         );
         return None;
     }
-    let names = clear.iter().map(|(_, name)| name.clone()).collect();
+    let names: Vec<String> = clear.iter().map(|(_, name)| name.clone()).collect();
+    let last = |name: &String| match body {
+        Body::Json => Path::parse(name).ok()?.last_name().map(str::to_owned),
+        _ => Some(name.clone()),
+    };
+    let in_clear: Vec<String> = names.iter().filter_map(last).collect();
+    if let Some(name) = written_twice(&sorted, &in_clear) {
+        section.fault_at(
+            &clear_at,
+            format!("`{name}` is where the gateway writes an index: no client may write it, and no other value"),
+        );
+        return None;
+    }
     let request = match body {
         Body::None => RequestBody::Nothing,
         Body::Relay => RequestBody::Relayed,
@@ -195,7 +236,32 @@ fn parts(section: &mut Section<'_, '_>, body: Option<Body>) -> Option<Parts> {
         request,
         query: sorted.query,
         headers: sorted.headers,
+        clear: in_clear,
     })
+}
+
+/// The name of an index under which something else is written too: by clients in clear, as a sealed value or a file, or of a form
+/// as another index. In JSON, indexes of one name may stand in several objects.
+fn written_twice<'s>(sorted: &'s Sorted, clear: &[String]) -> Option<&'s str> {
+    let (json, form) = (&sorted.json, &sorted.form);
+    let indexes = || {
+        let json = json.iter().filter_map(|field| field.sealing.beside());
+        json.chain(form.iter().filter_map(|field| field.sealing.beside()))
+    };
+    let others = |name: &str| {
+        clear.iter().any(|clear| clear == name)
+            || json
+                .iter()
+                .any(|field| field.place.last_name() == Some(name))
+            || form.iter().any(|field| field.place == name)
+            || sorted.files.iter().any(|file| file.name == name)
+            || form
+                .iter()
+                .filter(|field| field.sealing.beside() == Some(name))
+                .count()
+                > 1
+    };
+    indexes().find(|name| others(name))
 }
 
 fn sort(entries: Vec<Entry>) -> Sorted {
@@ -217,7 +283,7 @@ fn sort(entries: Vec<Entry>) -> Sorted {
     sorted
 }
 
-fn json_paths(
+pub(super) fn json_paths(
     section: &Section<'_, '_>,
     at: &Range<usize>,
     fields: &[Sealed<Path>],
@@ -233,7 +299,10 @@ fn json_paths(
             }
         }
     }
-    let paths = Paths::new(fields.iter().map(|field| &field.place), &paths);
+    let beside = |field: &Sealed<Path>| Some(field.place.beside(field.sealing.beside()?));
+    let indexes: Vec<Path> = fields.iter().filter_map(beside).collect();
+    let picked = fields.iter().map(|field| &field.place);
+    let paths = Paths::new(picked.chain(&indexes), &paths);
     if paths.is_none() {
         section.fault_at(at, "the rule's JSON paths have more than 128 steps in all");
     }
@@ -243,24 +312,37 @@ fn json_paths(
 fn sizes(
     section: &mut Section<'_, '_>,
     answers: Option<&[(Range<usize>, Holds)]>,
-) -> Option<Option<Paths>> {
+) -> Option<Vec<Path>> {
     let at = section.place("sizes");
     let given = section.has("sizes");
     let sizes = section.items("sizes", Some("[]"), |v| Path::parse(&value::string(v)?))?;
-    if !given {
-        return Some(None);
-    }
-    if !answers?.iter().any(|(_, holds)| *holds == Holds::Json) {
+    if given && !answers?.iter().any(|(_, holds)| *holds == Holds::Json) {
         section.fault_at(&at, "`sizes` belongs to answers in JSON");
         return None;
     }
-    let paths: Vec<Path> = sizes.into_iter().map(|(_, path)| path).collect();
-    let all = Path::parse("$").ok()?;
-    let paths = Paths::new(&paths, &[all]);
-    if paths.is_none() {
-        section.fault_at(&at, "`sizes` has more than 128 steps in all");
+    Some(sizes.into_iter().map(|(_, path)| path).collect())
+}
+
+/// `Some(None)`: the file does not say.
+fn opened(
+    section: &mut Section<'_, '_>,
+    answers: Option<&[(Range<usize>, Holds)]>,
+) -> Option<Option<Vec<Opened>>> {
+    if !section.has("opens") {
+        section.know("opens");
+        return Some(None);
     }
-    paths.map(Some)
+    let at = section.place("opens");
+    let places = section.items("opens", None, opens::place)?;
+    let json = |holds: Holds| matches!(holds, Holds::Json | Holds::Events | Holds::WebSocket);
+    if !answers?.iter().any(|(_, holds)| json(*holds)) {
+        section.fault_at(
+            &at,
+            "`opens` belongs to answers in JSON, events and WebSockets",
+        );
+        return None;
+    }
+    Some(Some(places.into_iter().map(|(_, place)| place).collect()))
 }
 
 /// An answer that relays goes with a request that does; an object or nothing stands alone.
@@ -270,17 +352,19 @@ fn check_answer(
     holds: &[Holds],
     body: Option<Body>,
 ) -> Option<()> {
-    let alone = [Holds::Object, Holds::None, Holds::Relay];
+    let alone = [Holds::Object, Holds::None, Holds::Relay, Holds::WebSocket];
     let message = if holds.is_empty() {
         "`answer`: say what the answer may hold, `[\"none\"]` if nothing"
     } else if holds.len() > 1 && holds.iter().any(|one| alone.contains(one)) {
-        "`answer`: \"object\", \"none\" and \"relay\" stand alone"
+        "`answer`: \"object\", \"none\", \"relay\" and \"websocket\" stand alone"
     } else if holds == [Holds::Relay] && !matches!(body?, Body::None | Body::Relay) {
         "an answer that is relayed goes with `request` = \"none\" or \"relay\""
     } else if holds != [Holds::Relay] && body? == Body::Relay {
         "a request that is relayed goes with `answer` = [\"relay\"]"
     } else if holds == [Holds::Object] && body? != Body::None {
         "an object is answered to requests without a body"
+    } else if holds == [Holds::WebSocket] && body? != Body::None {
+        "a WebSocket is opened by a request without a body; what its messages hold stands in [[rule.message]]"
     } else {
         return Some(());
     };
@@ -288,18 +372,19 @@ fn check_answer(
     None
 }
 
-fn answer(holds: &[Holds], sizes: Option<Paths>) -> Option<Answer> {
+fn answer(holds: &[Holds]) -> Option<Answer> {
     let has = |one| holds.contains(&one);
     Some(match holds.first()? {
         Holds::Relay => Answer::Relayed,
         Holds::Object => Answer::Object,
         Holds::None => Answer::Nothing,
+        // made of more than a word
+        Holds::WebSocket => return None,
         Holds::Json | Holds::Html | Holds::Text | Holds::Events => Answer::Text {
             json: has(Holds::Json),
             html: has(Holds::Html),
             text: has(Holds::Text),
             events: has(Holds::Events),
-            sizes,
         },
     })
 }

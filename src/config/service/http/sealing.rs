@@ -104,7 +104,7 @@ fn form_of(section: &mut Section<'_, '_>, place: Option<&Place>) -> Option<Form>
         Some(Place::Query(_)) if indexed => {
             let filtered = section.has("filter") || section.has("sends");
             let filter = filtered.then(|| {
-                let taken = section.required("filter", pattern);
+                let taken = section.required("filter", patterns);
                 let sent = section.required("sends", pattern);
                 Some(Filter {
                     taken: taken?,
@@ -126,6 +126,18 @@ fn form_of(section: &mut Section<'_, '_>, place: Option<&Place>) -> Option<Form>
         }
         _ => Some(Form::Token),
     }
+}
+
+/// One form, or several that mean the same.
+fn patterns(value: &toml::de::DeValue<'_>) -> Result<Vec<(String, String)>, String> {
+    let forms = match value {
+        toml::de::DeValue::Array(_) => value::list(pattern)(value)?,
+        _ => vec![pattern(value)?],
+    };
+    if forms.is_empty() {
+        return Err("name at least one form of filter".into());
+    }
+    Ok(forms)
 }
 
 /// Text with one `{}` in it.
