@@ -98,7 +98,7 @@ fn load(gateway: &str, service: &str) -> Result<Gateway, String> {
 fn s3(service: &Service) -> &Settings {
     match &service.kind {
         Kind::S3(settings) => settings,
-        Kind::WebDav(_) | Kind::Http(_) => panic!("not an S3 service"),
+        Kind::WebDav(_) | Kind::Http(_) | Kind::Graph(..) => panic!("not an S3 service"),
     }
 }
 
@@ -165,7 +165,12 @@ fn the_smallest_share_loads_with_its_defaults() {
 fn a_shares_own_keys() {
     let sealed = share("names = \"sealed\"\nnames_below = \"/dav/*\"").unwrap();
     assert_eq!(sealed.names_below.as_deref(), Some("/dav/*"));
-    assert!(sealed.limits().unwrap().contains("142 bytes"));
+    assert!(
+        sealed
+            .limits()
+            .unwrap()
+            .contains("142 is kept in the state")
+    );
     let text = SHARE.replace("hosts", "legacy = \"read\"\nhosts");
     assert!(
         load(GATEWAY, &text).unwrap().services[0]

@@ -5,6 +5,7 @@
 //! signature), the policy's verdict, `perform`. `refuse` words an error in the protocol's own form.
 
 mod alike;
+pub mod graph;
 pub mod http;
 pub mod json;
 mod opening;

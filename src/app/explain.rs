@@ -12,11 +12,13 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use super::outcome::{Answer, Exit, Failure};
+use crate::adapter::graph::{self, table::Row};
 use crate::adapter::http::Http;
 use crate::adapter::{Adapter, Exchange};
 use crate::body::{Cleared, Outbound, Plain, Sealed, Upstream};
 use crate::config::{self, Gateway, Kind, Service};
-use crate::error::Refusal;
+use crate::error::{OPERATION_DENIED, Refusal};
+use crate::policy::{Policy, Verdict};
 use crate::seal::token::Index;
 use crate::seal::{
     EntropyError, EpochKeys, EpochSecret, EpochShort, Epochs, KeyLookup, LookupError, SaltSource,
@@ -50,6 +52,13 @@ pub fn run(args: &ExplainArgs) -> Result<Answer, Failure> {
     let gateway = config::load(&args.config)?;
     let service = service(gateway, &head)?;
     let name = service.name.clone();
+    if let Kind::Graph(settings, _) = &service.kind {
+        return Ok(family(
+            &name,
+            &service.policy,
+            graph::family(settings, &head),
+        ));
+    }
     let Kind::Http(settings) = service.kind else {
         let text = format!(
             "service {name} ({}): its protocol decides, not rules",
@@ -160,6 +169,28 @@ fn refused(service: &str, rule: Option<&str>, refusal: &Refusal) -> Answer {
             "refused": {"code": refusal.code.name, "status": refusal.status(), "message": refusal.message},
         }),
     }
+}
+
+/// Of a protocol with a table: the family, and what becomes of it.
+fn family(service: &str, policy: &Policy, found: Result<&'static Row, Refusal>) -> Answer {
+    let row = match found {
+        Ok(row) => row,
+        Err(refusal) => return refused(service, None, &refusal),
+    };
+    if let Verdict::Refuse(why) = policy.decide(row.class) {
+        let refusal = Refusal::new(&OPERATION_DENIED).message(why);
+        return refused(service, Some(row.name), &refusal);
+    }
+    let text = format!(
+        "service {service}\nfamily {}: {} {}\nserved: {}",
+        row.name, row.methods, row.pattern, row.reason
+    );
+    let json = json!({
+        "service": service,
+        "rule": row.name,
+        "served": {"methods": row.methods, "path": row.pattern, "reason": row.reason},
+    });
+    Answer::new(text, json)
 }
 
 fn explained(service: &str, rule: &str, sent: &Sent) -> Answer {

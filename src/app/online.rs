@@ -47,6 +47,16 @@ pub(super) async fn ask(services: Vec<Service>, bucket: Option<&str>) -> Vec<Fin
                 Kind::WebDav(_) | Kind::Http(_) => {
                     reachable(&provider, &service.hosts, &mut say).await
                 }
+                Kind::Graph(settings, further) => {
+                    let mut hosts = settings.hosts.into_iter().map(|host| vec![host.name]);
+                    reachable(&provider, &hosts.next().unwrap_or_default(), &mut say).await;
+                    for (transport, host) in further.into_iter().zip(hosts) {
+                        match self::provider(transport) {
+                            Err(error) => say(false, error.to_string()),
+                            Ok(provider) => reachable(&provider, &host, &mut say).await,
+                        }
+                    }
+                }
             },
         }
     }

@@ -8,9 +8,11 @@ use tokio::task::JoinHandle;
 
 use super::sessions::Sessions;
 use crate::adapter::Adapter;
+use crate::adapter::graph::Graph;
 use crate::adapter::http::Http;
 use crate::adapter::s3::S3;
 use crate::adapter::webdav::WebDav;
+use crate::body::Upstream;
 use crate::config::{Certificate, Gateway, Kind, Limits, Listener, Service, Transport};
 use crate::keyring::{BoundEpochs, KeyError, Keyring};
 use crate::net::{
@@ -340,6 +342,15 @@ fn serve(
                 settings, policy, names, vault, epochs, provider, salts,
             ))
         }
+        Kind::Graph(settings, further) => {
+            let sessions = Arc::new(Sessions::new(keyring.clone(), context));
+            let vault = Vault::new(kept.rows.clone(), &secret, sessions)?;
+            let mut upstreams: Vec<Arc<dyn Upstream>> = vec![provider];
+            for transport in further {
+                upstreams.push(self::provider(transport)?);
+            }
+            Arc::new(Graph::new(settings, vault, epochs, upstreams, salts))
+        }
         Kind::Http(settings) => {
             let index = Index::new(&secret);
             Arc::new(Http::new(settings, epochs, index, provider, salts))
@@ -361,6 +372,7 @@ pub(super) fn provider(transport: Transport) -> Result<Arc<Provider>, StartError
     Ok(Arc::new(Provider::new(ProviderSettings {
         host: transport.endpoint.host,
         port: transport.endpoint.port,
+        connect: transport.connect,
         tls,
         connect_timeout: transport.connect_timeout,
         response_timeout: transport.response_timeout,

@@ -59,6 +59,31 @@ impl Sealed {
         Ok((first, Self(Box::pin(rest))))
     }
 
+    /// The answer from its byte `n` on; for providers that give the whole where a range was asked for.
+    ///
+    /// # Errors
+    /// What broke the stream.
+    pub async fn skip(mut self, n: u64) -> Result<Self, Fault> {
+        let mut left = n;
+        while left > 0 {
+            let Some(frame) = self.0.frame().await else {
+                break;
+            };
+            let mut data = frame?.into_data().unwrap_or_default();
+            let passed = left.min(data.len() as u64);
+            left -= passed;
+            let front = data.split_off(passed as usize);
+            if !front.is_empty() {
+                let rest = Fronted {
+                    front: Some(front),
+                    rest: self.0,
+                };
+                return Ok(Self(Box::pin(rest)));
+            }
+        }
+        Ok(self)
+    }
+
     pub(super) fn into_chunks(self) -> Chunks {
         self.0
     }

@@ -3,13 +3,28 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 
 use super::{Chunks, Fault};
 
 /// Changes a document piece by piece. What it keeps back is bounded.
+#[async_trait]
 pub trait Rewrite: Send {
+    /// Whether [`Self::look_up`] is to be awaited before this piece is pushed.
+    fn waits(&mut self, _piece: &[u8]) -> bool {
+        false
+    }
+
+    /// Looks up what the piece needs that [`Self::waits`] was asked about.
+    ///
+    /// # Errors
+    /// It can't be had; the stream is aborted.
+    async fn look_up(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// Takes the next piece, which may end anywhere, and appends what is ready.
     ///
     /// # Errors
@@ -23,8 +38,12 @@ pub trait Rewrite: Send {
     fn finish(&mut self, out: &mut BytesMut) -> Result<(), Fault>;
 }
 
+type LookUp = Pin<Box<dyn Future<Output = Result<Box<dyn Rewrite>, Fault>> + Send>>;
+
 enum Stage {
     Reading(Box<dyn Rewrite>),
+    /// A piece waits for what is looked up.
+    Waiting(LookUp, Bytes),
     Ended,
     Failed,
 }
@@ -49,27 +68,52 @@ impl RewriteBody {
             if !self.out.is_empty() {
                 return Poll::Ready(Some(Ok(self.out.split().freeze())));
             }
-            let rewriter = match &mut self.stage {
-                Stage::Reading(rewriter) => rewriter,
-                Stage::Ended => return Poll::Ready(None),
+            let stage = std::mem::replace(&mut self.stage, Stage::Failed);
+            let (mut rewriter, piece) = match stage {
+                Stage::Reading(mut rewriter) => {
+                    let Poll::Ready(frame) = self.source.as_mut().poll_frame(cx)? else {
+                        self.stage = Stage::Reading(rewriter);
+                        return Poll::Pending;
+                    };
+                    let Some(frame) = frame else {
+                        rewriter.finish(&mut self.out)?;
+                        self.stage = Stage::Ended;
+                        continue;
+                    };
+                    let piece = frame.into_data().unwrap_or_default();
+                    if rewriter.waits(&piece) {
+                        self.stage = Stage::Waiting(looked_up(rewriter), piece);
+                        continue;
+                    }
+                    (rewriter, piece)
+                }
+                Stage::Waiting(mut lookup, piece) => match lookup.as_mut().poll(cx)? {
+                    Poll::Ready(rewriter) => (rewriter, piece),
+                    Poll::Pending => {
+                        self.stage = Stage::Waiting(lookup, piece);
+                        return Poll::Pending;
+                    }
+                },
+                Stage::Ended => {
+                    self.stage = Stage::Ended;
+                    return Poll::Ready(None);
+                }
                 Stage::Failed => {
                     let again = Fault::new(&crate::error::UPSTREAM_INVALID, "broken off before");
                     return Poll::Ready(Some(Err(again)));
                 }
             };
-            match ready!(self.source.as_mut().poll_frame(cx)?) {
-                Some(frame) => {
-                    if let Ok(piece) = frame.into_data() {
-                        rewriter.push(&piece, &mut self.out)?;
-                    }
-                }
-                None => {
-                    rewriter.finish(&mut self.out)?;
-                    self.stage = Stage::Ended;
-                }
-            }
+            rewriter.push(&piece, &mut self.out)?;
+            self.stage = Stage::Reading(rewriter);
         }
     }
+}
+
+fn looked_up(mut rewriter: Box<dyn Rewrite>) -> LookUp {
+    Box::pin(async move {
+        rewriter.look_up().await?;
+        Ok(rewriter)
+    })
 }
 
 impl Body for RewriteBody {

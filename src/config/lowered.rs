@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::fault::Decision;
 pub use super::value::Endpoint;
-use crate::adapter::{http, s3, webdav};
+use crate::adapter::{graph, http, s3, webdav};
 use crate::keyring;
 use crate::policy::Policy;
 use crate::seal::Context;
@@ -100,6 +100,8 @@ pub enum Kind {
     S3(s3::settings::Settings),
     WebDav(webdav::settings::Settings),
     Http(http::settings::Settings),
+    /// With the ways to its further hosts: [`Service::transport`] leads to the first.
+    Graph(graph::settings::Settings, Vec<Transport>),
 }
 
 impl Kind {
@@ -109,13 +111,14 @@ impl Kind {
             Self::S3(settings) => &settings.context,
             Self::WebDav(settings) => &settings.context,
             Self::Http(settings) => &settings.context,
+            Self::Graph(settings, _) => &settings.context,
         }
     }
 
     /// What an operator is to know of the settings' limits.
     pub fn limits(&self) -> Option<String> {
         match self {
-            Self::S3(_) | Self::Http(_) => None,
+            Self::S3(_) | Self::Http(_) | Self::Graph(..) => None,
             Self::WebDav(settings) => settings.limits(),
         }
     }
@@ -124,7 +127,7 @@ impl Kind {
     pub fn serves_below(&self) -> bool {
         match self {
             Self::S3(settings) => settings.virtual_host,
-            Self::WebDav(_) | Self::Http(_) => false,
+            Self::WebDav(_) | Self::Http(_) | Self::Graph(..) => false,
         }
     }
 }
@@ -133,6 +136,8 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub struct Transport {
     pub endpoint: Endpoint,
+    /// Where the connection goes instead of the endpoint's own name and port; TLS and `Host` keep the name.
+    pub connect: Option<(String, u16)>,
     /// Authorities that are trusted instead of the system's.
     pub pinned: Option<Arc<[CertificateDer<'static>]>>,
     pub connect_timeout: Duration,

@@ -180,6 +180,11 @@ pub(super) fn host(value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
+/// A DNS name or an address.
+pub(super) fn is_host(name: &str) -> bool {
+    is_dns_name(name) || name.parse::<IpAddr>().is_ok()
+}
+
 fn is_dns_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -29,6 +29,8 @@ use crate::error::{
 pub struct ProviderSettings {
     pub host: String,
     pub port: u16,
+    /// Where to connect instead, when names lead back to the gateway.
+    pub connect: Option<(String, u16)>,
     /// `None`: plain HTTP, which the configuration allows on loopback only.
     pub tls: Option<ClientTls>,
     pub connect_timeout: Duration,
@@ -83,7 +85,11 @@ impl Provider {
 
     async fn wire(&self) -> std::io::Result<Wire> {
         let settings = &self.0.settings;
-        let stream = TcpStream::connect((settings.host.as_str(), settings.port)).await?;
+        let (host, port) = match &settings.connect {
+            Some((host, port)) => (host.as_str(), *port),
+            None => (settings.host.as_str(), settings.port),
+        };
+        let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
         // however the connection ends, the provider sees a reset and never an end: see `Wire::poll_shutdown`
         stream.set_zero_linger()?;

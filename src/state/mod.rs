@@ -40,6 +40,12 @@ pub enum Table {
     Alias = 4,
     /// Not a row: a value that a client carries.
     Handle = 5,
+    /// A name that a digest stands for at the provider.
+    Name = 6,
+    /// What an attempt left to be sent with the next fragment.
+    Tail = 7,
+    /// What is known of an item of a drive.
+    Item = 8,
 }
 
 impl Table {
@@ -51,6 +57,9 @@ impl Table {
             Self::Complete => "complete",
             Self::Alias => "alias",
             Self::Handle => "handle",
+            Self::Name => "name",
+            Self::Tail => "tail",
+            Self::Item => "item",
         }
     }
 }

@@ -107,6 +107,7 @@ async fn up(recorder: &Recorder, site: &Site) -> (Opened, Client) {
     let provider = Provider::new(ProviderSettings {
         host: "127.0.0.1".into(),
         port: recorder.address.port(),
+        connect: None,
         tls: None,
         connect_timeout: Duration::from_secs(10),
         response_timeout: Duration::from_secs(60),

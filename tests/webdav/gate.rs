@@ -1,6 +1,7 @@
 //! The adapter, driven as `proxy` drives it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -40,7 +41,9 @@ impl Epochs for OneEpoch {
     }
 }
 
-struct OneSession;
+/// One session secret, which can be made unavailable.
+#[derive(Default)]
+pub struct OneSession(pub AtomicBool);
 
 impl SessionLookup for OneSession {
     fn current(&self) -> Result<(SessionId, Arc<Secret<48>>), StateError> {
@@ -48,6 +51,9 @@ impl SessionLookup for OneSession {
     }
 
     fn by_id(&self, _: &SessionId) -> Result<Arc<Secret<48>>, StateError> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(StateError::KeyUnavailable);
+        }
         Ok(Arc::new(Secret::from_slice(&[6; 48]).unwrap()))
     }
 }
@@ -61,6 +67,7 @@ pub struct Gate {
     pub provider: Arc<Provider>,
     pub adapter: WebDav,
     pub policy: Policy,
+    pub sessions: Arc<OneSession>,
     _state: tempfile::TempDir,
 }
 
@@ -122,7 +129,8 @@ impl Gate {
         let state = tempfile::tempdir().unwrap();
         let rows = Arc::new(SqliteState::open(state.path()).unwrap());
         let index = Secret::from_slice(&[8; 48]).unwrap();
-        let vault = Vault::new(rows, &index, Arc::new(OneSession)).unwrap();
+        let sessions = Arc::new(OneSession::default());
+        let vault = Vault::new(rows, &index, sessions.clone()).unwrap();
         let adapter = WebDav::new(
             settings,
             policy.clone(),
@@ -136,6 +144,7 @@ impl Gate {
             provider,
             adapter,
             policy,
+            sessions,
             _state: state,
         }
     }

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use http::request;
+
+use super::long::Known;
 use super::naming::Naming;
+use super::upstream::{DESTINATION, text};
 use crate::error::{PROTOCOL, Refusal};
 
 /// Both ends of one request.
@@ -13,6 +17,8 @@ pub(super) struct Links {
     provider: String,
     /// Where names are sealed.
     naming: Option<Arc<Naming>>,
+    /// Long names that the request names itself.
+    long: Known,
 }
 
 /// What a URL of the provider's is to the client.
@@ -33,7 +39,25 @@ impl Links {
             client: authority.to_ascii_lowercase(),
             provider: origin(if tls { "https" } else { "http" }, provider),
             naming,
+            long: Known::new(),
         }
+    }
+
+    /// Takes up the long names of the paths that a request names.
+    pub fn learn(&mut self, head: &request::Parts) {
+        let Some(naming) = self.naming.clone() else {
+            return;
+        };
+        self.long = naming.long(head.uri.path());
+        let destination = text(&head.headers, DESTINATION);
+        if let Some(Ok(path)) = destination.map(|url| self.own_path(url)) {
+            self.long.extend(naming.long(path));
+        }
+    }
+
+    /// The long names that the request names itself.
+    pub fn long(&self) -> &Known {
+        &self.long
     }
 
     /// A path that the client names, at the provider.
@@ -56,9 +80,9 @@ impl Links {
         }
     }
 
-    /// A name that the provider shows by itself.
-    pub fn name(&self, text: &str) -> Option<String> {
-        self.naming.as_ref()?.opened(text)
+    /// A name that the provider shows by itself; `found`: long names beside the request's own.
+    pub fn name(&self, text: &str, found: &Known) -> Option<String> {
+        self.naming.as_ref()?.opened(text, &[&self.long, found])
     }
 
     /// A URL that a client names (`Destination`, a tag of `If`), at the provider. Its scheme does not count: TLS may
@@ -90,8 +114,8 @@ impl Links {
         Ok(path)
     }
 
-    /// A URL or path of the provider's, as the client is to see it.
-    pub fn inward(&self, href: &str) -> Inward {
+    /// A URL or path of the provider's, as the client is to see it; `found`: long names beside the request's own.
+    pub fn inward(&self, href: &str, found: &Known) -> Inward {
         let path = match split(href) {
             // `rclone serve webdav` doubles the first slash
             Some(("", ..)) => &href[1..],
@@ -105,7 +129,7 @@ impl Links {
             return Inward::Foreign;
         }
         Inward::Mapped(match &self.naming {
-            Some(naming) => naming.inward(path),
+            Some(naming) => naming.inward(path, &[&self.long, found]),
             None => path.to_owned(),
         })
     }
@@ -211,18 +235,30 @@ mod tests {
             "https://dav.provider.example/a/",
             "https://DAV.provider.example:443/a/",
         ] {
-            assert_eq!(links.inward(href), Inward::Mapped("/a/".into()));
+            assert_eq!(
+                links.inward(href, &Known::new()),
+                Inward::Mapped("/a/".into())
+            );
         }
-        assert_eq!(links.inward("/a/"), Inward::Mapped("/a/".into()));
-        assert_eq!(links.inward("opaquelocktoken:1"), Inward::Other);
-        assert_eq!(links.inward("mailto:a@b"), Inward::Other);
-        assert_eq!(links.inward("//a"), Inward::Mapped("/a".into()));
+        assert_eq!(
+            links.inward("/a/", &Known::new()),
+            Inward::Mapped("/a/".into())
+        );
+        assert_eq!(
+            links.inward("opaquelocktoken:1", &Known::new()),
+            Inward::Other
+        );
+        assert_eq!(links.inward("mailto:a@b", &Known::new()), Inward::Other);
+        assert_eq!(
+            links.inward("//a", &Known::new()),
+            Inward::Mapped("/a".into())
+        );
         for foreign in [
             "https://other.example/a",
             "///a",
             "https://dav.provider.example//a",
         ] {
-            assert_eq!(links.inward(foreign), Inward::Foreign);
+            assert_eq!(links.inward(foreign, &Known::new()), Inward::Foreign);
         }
     }
 }

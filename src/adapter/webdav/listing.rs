@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::{BufMut, BytesMut};
 use quick_xml::escape::escape;
 use quick_xml::events::{BytesDecl, Event};
 
 use super::links::{Inward, Links};
+use super::long::{Finder, Known, LongNames};
 use super::markup::{Malformed, Markup, resolve};
 use super::names::{Namespace, Open};
 use crate::body::{Fault, Rewrite};
@@ -62,6 +64,8 @@ pub(super) struct Listing {
 struct State {
     links: Arc<Links>,
     lengths: Lengths,
+    /// Where names are sealed.
+    finder: Option<Finder>,
     open: Open<Kind>,
     held: Option<Held>,
     /// The depth of the element that is being left out.
@@ -73,12 +77,13 @@ struct State {
 
 impl Listing {
     /// `lengths` gives the plaintext's length for a sealed one.
-    pub fn new(links: Arc<Links>, lengths: Lengths) -> Self {
+    pub fn new(links: Arc<Links>, lengths: Lengths, names: Option<Arc<LongNames>>) -> Self {
         Self {
             markup: Markup::default(),
             state: State {
                 links,
                 lengths,
+                finder: names.map(Finder::new),
                 open: Open::new(),
                 held: None,
                 dropped: None,
@@ -89,7 +94,24 @@ impl Listing {
     }
 }
 
+#[async_trait]
 impl Rewrite for Listing {
+    fn waits(&mut self, piece: &[u8]) -> bool {
+        let state = &mut self.state;
+        let idle = state.held.is_none();
+        match &mut state.finder {
+            Some(finder) => finder.reads(piece, idle, state.links.long()),
+            None => false,
+        }
+    }
+
+    async fn look_up(&mut self) -> Result<(), Fault> {
+        match &mut self.state.finder {
+            Some(finder) => finder.look_up().await,
+            None => Ok(()),
+        }
+    }
+
     fn push(&mut self, piece: &[u8], out: &mut BytesMut) -> Result<(), Fault> {
         let state = &mut self.state;
         self.markup
@@ -240,15 +262,20 @@ impl State {
             let plain = text.parse().ok().and_then(self.lengths);
             return Ok(plain.filter(|_| !self.collection).map(|n| n.to_string()));
         }
+        let none = Known::new();
+        let found = self.finder.as_ref().map_or(&none, |finder| &finder.known);
         if held.kind == Kind::Name {
-            return Ok(self.links.name(text).map(|name| escape(name).into_owned()));
+            return Ok(self
+                .links
+                .name(text, found)
+                .map(|name| escape(name).into_owned()));
         }
         let parent = self.open.parent();
         let own = parent == Some(Kind::Response);
         if own {
             self.collection = text.ends_with('/');
         }
-        match self.links.inward(text) {
+        match self.links.inward(text, found) {
             Inward::Mapped(url) => Ok(Some(escape(url).into_owned())),
             Inward::Foreign if own => Err(Malformed("the provider lists another host")),
             Inward::Foreign | Inward::Other => Ok(None),
@@ -273,7 +300,7 @@ mod tests {
     #[test]
     fn a_hundred_thousand_entries_in_constant_memory() {
         let links = Links::new("gate.example", true, "dav.example", None);
-        let mut listing = Listing::new(Arc::new(links), layout::plain_len);
+        let mut listing = Listing::new(Arc::new(links), layout::plain_len, None);
         let mut out = BytesMut::new();
         listing
             .push(b"<D:multistatus xmlns:D=\"DAV:\">", &mut out)

@@ -11,6 +11,7 @@ mod error;
 mod links;
 mod listing;
 mod lock;
+mod long;
 mod markup;
 mod names;
 mod naming;
@@ -34,6 +35,7 @@ use http::{Response, request};
 
 use self::links::Links;
 use self::listing::Lengths;
+use self::long::LongNames;
 use self::naming::Naming;
 use self::pattern::Pattern;
 use self::settings::Settings;
@@ -60,8 +62,9 @@ pub struct WebDav {
     upstream: Arc<dyn Upstream>,
     salts: SaltSource,
     naming: Option<Arc<Naming>>,
+    long: Option<Arc<LongNames>>,
     uploads: Pattern,
-    vault: Vault,
+    vault: Arc<Vault>,
 }
 
 /// One request, as the handlers see it.
@@ -95,10 +98,15 @@ impl WebDav {
         upstream: Arc<dyn Upstream>,
         salts: SaltSource,
     ) -> Self {
+        let vault = Arc::new(vault);
         let below = settings.names_below.as_deref();
+        let naming = below.map(|below| Arc::new(Naming::new(names, below)));
         let context = Arc::new(settings.context.clone());
         Self {
-            naming: below.map(|below| Arc::new(Naming::new(names, below))),
+            long: naming
+                .clone()
+                .map(|naming| Arc::new(LongNames::new(naming, vault.clone()))),
+            naming,
             uploads: Pattern::new(&settings.uploads_below),
             vault,
             policy,
@@ -161,6 +169,30 @@ impl WebDav {
                 links.writable(target)
             }
             _ => Ok(()),
+        }
+    }
+
+    async fn serve(
+        &self,
+        call: &Call<'_>,
+        verb: Verb,
+        verdict: Verdict,
+        upload: Option<Upload<'_>>,
+        body: Plain,
+    ) -> Result<Response<Released>, Refusal> {
+        if let (Some(upload), true) = (&upload, verb.changes()) {
+            if let Verdict::Refuse(why) = verdict {
+                return Err(Refusal::new(&OPERATION_DENIED).message(why));
+            }
+            return self.upload(call, verb, upload, body).await;
+        }
+        match (verdict, verb) {
+            (Verdict::Protect(_), Verb::Get) => self.get(call).await,
+            (Verdict::Protect(_), Verb::Head) => self.head(call).await,
+            (Verdict::Protect(_), Verb::Put) => self.put(call, body).await,
+            (Verdict::Protect(_), _) => Err(Refusal::new(&INTERNAL)),
+            (Verdict::Relay(permit), verb) => self.relay(call, verb, &permit, body).await,
+            (Verdict::Refuse(why), _) => Err(Refusal::new(&OPERATION_DENIED).message(why)),
         }
     }
 
@@ -232,7 +264,7 @@ impl Adapter for WebDav {
         }
         let authority = super::authority(&head.uri, &head.headers).unwrap_or_default();
         let upstream = &self.settings.upstream;
-        let links = Links::new(
+        let mut links = Links::new(
             authority,
             upstream.tls,
             &upstream.authority,
@@ -241,6 +273,7 @@ impl Adapter for WebDav {
         let asked = head.uri.path();
         let upload = Upload::parse(&self.uploads, asked);
         self.check_written(row.verb, &head, &links, upload.is_some())?;
+        links.learn(&head);
         let path = match &upload {
             Some(_) => asked.to_owned(),
             None => links.path(asked)?,
@@ -255,20 +288,14 @@ impl Adapter for WebDav {
                 None => layout::plain_len,
             },
         };
-        if let (Some(upload), true) = (&upload, row.verb.changes()) {
-            if let Verdict::Refuse(why) = verdict {
-                return Err(Refusal::new(&OPERATION_DENIED).message(why));
-            }
-            return self.upload(&call, row.verb, upload, body).await;
+        let answer = self.serve(&call, row.verb, verdict, upload, body).await?;
+        if let Some(long) = &self.long
+            && row.verb.names()
+            && answer.status().is_success()
+        {
+            long.keep(call.links.long()).await?;
         }
-        match (verdict, row.verb) {
-            (Verdict::Protect(_), Verb::Get) => self.get(&call).await,
-            (Verdict::Protect(_), Verb::Head) => self.head(&call).await,
-            (Verdict::Protect(_), Verb::Put) => self.put(&call, body).await,
-            (Verdict::Protect(_), _) => Err(Refusal::new(&INTERNAL)),
-            (Verdict::Relay(permit), verb) => self.relay(&call, verb, &permit, body).await,
-            (Verdict::Refuse(why), _) => Err(Refusal::new(&OPERATION_DENIED).message(why)),
-        }
+        Ok(answer)
     }
 
     fn refuse(&self, refusal: &Refusal, request: &RefusedRequest<'_>) -> Response<Bytes> {

@@ -1,7 +1,7 @@
 //! What an operator decides for a WebDAV service, parsed.
 
 use crate::seal::Context;
-use crate::seal::name::LONGEST;
+use crate::seal::name::{LONGEST, LONGEST_KEPT};
 use crate::seal::scan::Language;
 
 /// What becomes of a body whose length the client does not tell.
@@ -50,8 +50,9 @@ impl Settings {
     pub fn limits(&self) -> Option<String> {
         let below = self.names_below.as_deref()?;
         Some(format!(
-            "names below {below} are sealed: a name has at most {LONGEST} bytes of UTF-8, equal names are equal at \
-             the provider, and nothing is written elsewhere"
+            "names below {below} are sealed: a name has at most {LONGEST_KEPT} bytes of UTF-8, one of more than \
+             {LONGEST} is kept in the state alone and listed as a digest without it, equal names are equal at the \
+             provider, and nothing is written elsewhere"
         ))
     }
 }

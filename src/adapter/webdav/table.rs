@@ -32,6 +32,11 @@ impl Verb {
             Self::Options | Self::Get | Self::Head | Self::Propfind | Self::Never
         )
     }
+
+    /// Whether the provider's yes says that something has the name it was asked for by: some say yes to any OPTIONS.
+    pub fn names(self) -> bool {
+        !matches!(self, Self::Options | Self::Delete | Self::Never)
+    }
 }
 
 #[derive(Debug)]

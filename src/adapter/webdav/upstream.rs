@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 
 use super::links::Inward;
 use super::listing::Listing;
+use super::long::Known;
 use super::{Call, WebDav, condition};
 use crate::body::{Cleared, Outbound, Released, Sealed};
 use crate::error::{INTERNAL, PROTOCOL, PROVIDER_ERROR, Refusal, UPSTREAM_INVALID};
@@ -241,7 +242,7 @@ impl WebDav {
         let mut headers = passed(&head.headers);
         if let Some(location) = head.headers.get(LOCATION) {
             let url = location.to_str().ok().filter(|url| !url.starts_with("//"));
-            match url.map(|url| call.links.inward(url)) {
+            match url.map(|url| call.links.inward(url, &Known::new())) {
                 Some(Inward::Mapped(url)) => put(&mut headers, LOCATION, &url),
                 // what was made here needs no address of another's
                 _ if status.is_success() => {}
@@ -260,7 +261,10 @@ impl WebDav {
             return Err(provider_error(status, headers));
         }
         let body = if document {
-            Released::rewritten(body, Listing::new(Arc::clone(&call.links), call.lengths))
+            Released::rewritten(
+                body,
+                Listing::new(Arc::clone(&call.links), call.lengths, self.long.clone()),
+            )
         } else {
             headers.remove(CONTENT_TYPE);
             Released::empty()

@@ -1,5 +1,6 @@
 //! One file of `services.d`: what every kind of service has, and one module a kind for the rest.
 
+mod graph;
 mod http;
 mod s3;
 mod webdav;
@@ -27,6 +28,7 @@ const KINDS: &[(&str, ReadKind)] = &[
     ("s3", s3::read),
     ("webdav", webdav::read),
     ("http", http::read),
+    ("graph", graph::read),
 ];
 
 /// What the file says. Hosts stand apart: they are checked against certificates even where another part has a fault.
@@ -139,6 +141,7 @@ fn transport(section: &mut Section<'_, '_>, files: &Files) -> Option<Transport> 
     let response_timeout = section.or("response_timeout", "\"60s\"", value::duration);
     Some(Transport {
         endpoint: endpoint?,
+        connect: None,
         pinned: match pinned {
             Some(read) => Some(Arc::from(read.ok()?)),
             None => None,

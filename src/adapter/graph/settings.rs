@@ -1,0 +1,58 @@
+//! What an operator decides for a Microsoft 365 service, parsed.
+
+use crate::seal::Context;
+use crate::seal::scan::Language;
+
+/// What is served under a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `graph.microsoft.com`
+    Graph,
+    /// `TENANT.sharepoint.com` and `TENANT-my.sharepoint.com`
+    SharePoint,
+    /// `outlook.office.com`: where large attachments of mail go.
+    Outlook,
+}
+
+/// A host that the gateway stands before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Lower case, without port.
+    pub name: String,
+    pub role: Role,
+}
+
+/// What becomes of a download's redirect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirects {
+    /// The client follows it, to a host of this service.
+    Leave,
+    /// The gateway follows it and answers the file.
+    Follow,
+}
+
+#[derive(Debug)]
+pub struct Settings {
+    /// The service's name in the log and in files.
+    pub name: String,
+    /// Tenant, service and namespace, bound in every key.
+    pub context: Context,
+    pub hosts: Vec<Host>,
+    pub redirects: Redirects,
+    /// Longest file of a simple PUT, in sealed bytes.
+    pub max_put: u64,
+    /// Of error pages.
+    pub language: Language,
+    /// Whom people are to ask; stands on error pages.
+    pub contact: Option<String>,
+}
+
+impl Settings {
+    /// The host of this name, which may have a port.
+    pub(super) fn host(&self, authority: &str) -> Option<usize> {
+        let name = authority.split(':').next().unwrap_or_default();
+        self.hosts
+            .iter()
+            .position(|host| host.name.eq_ignore_ascii_case(name))
+    }
+}

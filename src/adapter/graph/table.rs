@@ -1,0 +1,362 @@
+//! The verdict on each family of paths, and why; whatever is not named is refused.
+
+use http::{HeaderMap, Method};
+
+use super::route::{self, Api, Route};
+use crate::error::{OPERATION_UNKNOWN, PROTOCOL, Refusal, SEARCH_SEALED};
+use crate::policy::Class;
+
+/// Which handler serves a family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// A file's bytes, or the redirect to them.
+    Content,
+    PutContent,
+    CreateSession,
+    /// An upload session's own address.
+    Session,
+    /// An answer that may hold items.
+    Items,
+    /// An answer that lists versions of one item.
+    Versions,
+    /// A document that names, places or copies an item.
+    Change,
+    /// A document that makes an item of an upload session.
+    Commit,
+    /// No document goes up, and what comes down may hold items.
+    Bare,
+    /// A list of nothing.
+    Empty,
+    Batch,
+    /// Passes as the policy says.
+    Relay,
+    /// Known, never served.
+    Never,
+}
+
+/// A family of requests.
+#[derive(Debug)]
+pub struct Row {
+    /// The operation's name in the log.
+    pub name: &'static str,
+    /// Separated by spaces.
+    pub methods: &'static str,
+    api: Api,
+    /// As `route::matches` reads it.
+    pub pattern: &'static str,
+    pub(super) verb: Verb,
+    pub class: Class,
+    /// Why it is served so, or refused.
+    pub reason: &'static str,
+}
+
+/// Invitations, links and permissions: who may read what, and the words that go with an invitation.
+pub const SHARING: &str = "sharing";
+/// Words that people write about files: descriptions, comments, columns of lists.
+pub const PROPERTIES: &str = "properties";
+/// Words that are looked for in names.
+pub const SEARCH: &str = "search";
+/// Reading users, groups, sites and lists.
+pub const DIRECTORY: &str = "directory";
+/// The groups that a policy may name.
+pub const GROUPS: &[&str] = &[DIRECTORY, PROPERTIES, SEARCH, SHARING];
+
+const SEALED: &str = "file contents are sealed and opened";
+const NAMES: &str =
+    "names, places and times are the provider's; sizes and hashes become the plaintext's";
+const NO_CONTENT: &str = "carries nothing of a file's content";
+const READS: &str = "who and where, as the provider knows it";
+const PLAINTEXT: &str = "The provider would have to read the file, which is sealed. Download it and open it with a program \
+of this computer.";
+const OFFICE_WEB: &str = "Office for the web and coauthoring work on the provider's machines, which can't read sealed files. \
+Download the file and open it with Office on this computer, or use Double Key Encryption.";
+const ONENOTE: &str = "The provider takes notebooks apart and writes them itself, so they can't be sealed. Keep notes as files.";
+const SEARCHES: &str = "The provider can't find what is sealed, and would read what is looked for. Files are found by name \
+with the drive's own search.";
+const INSIDE: &str = "This interface carries contents in a form that the gateway does not know, so nothing of it passes.";
+
+const fn row(
+    name: &'static str,
+    methods: &'static str,
+    pattern: &'static str,
+    verb: Verb,
+    class: Class,
+    reason: &'static str,
+) -> Row {
+    Row {
+        name,
+        methods,
+        api: Api::Graph,
+        pattern,
+        verb,
+        class,
+        reason,
+    }
+}
+
+const fn pass(
+    name: &'static str,
+    methods: &'static str,
+    pattern: &'static str,
+    verb: Verb,
+    reason: &'static str,
+) -> Row {
+    row(name, methods, pattern, verb, Class::Transform, reason)
+}
+
+const fn deny(name: &'static str, pattern: &'static str, reason: &'static str) -> Row {
+    row(name, "*", pattern, Verb::Never, Class::Deny(reason), reason)
+}
+
+const fn by(
+    group: &'static str,
+    name: &'static str,
+    methods: &'static str,
+    pattern: &'static str,
+    reason: &'static str,
+) -> Row {
+    row(
+        name,
+        methods,
+        pattern,
+        Verb::Relay,
+        Class::ByPolicy(group),
+        reason,
+    )
+}
+
+const fn at(api: Api, row: Row) -> Row {
+    Row { api, ..row }
+}
+
+/// In the order in which they are looked through.
+#[rustfmt::skip]
+pub const ROWS: &[Row] = &[
+    // contents
+    pass("GetContent", "GET HEAD", "<drive>/<item>/content", Verb::Content, SEALED),
+    pass("GetContent", "GET HEAD", "<drive>/<item>/contentStream", Verb::Content, SEALED),
+    pass("PutContent", "PUT", "<drive>/<item>/content", Verb::PutContent, SEALED),
+    pass("CreateUploadSession", "POST", "<drive>/<item>/createUploadSession", Verb::CreateSession, SEALED),
+    pass("CreateUploadSession", "POST", "<drive>/<item>/createSession", Verb::CreateSession, SEALED),
+    pass("UploadSession", "PUT GET DELETE POST", "<drive>/<item>/uploadSession", Verb::Session, SEALED),
+    pass("GetVersionContent", "GET HEAD", "<drive>/<item>/versions/{}/content", Verb::Content, SEALED),
+    pass("CommitUploadSession", "PUT", "<drive>/<item>", Verb::Commit, "names an upload session; any other source is refused"),
+    // items
+    pass("GetDrive", "GET", "<drive>", Verb::Items, NAMES),
+    pass("ListDrives", "GET", "drives", Verb::Items, NAMES),
+    pass("ListDrives", "GET", "me/drives", Verb::Items, NAMES),
+    pass("ListDrives", "GET", "{}/{}/drives", Verb::Items, NAMES),
+    pass("ListItems", "GET", "<drive>/items", Verb::Items, NAMES),
+    pass("ListItems", "GET", "<drive>/recent()", Verb::Items, NAMES),
+    pass("ListItems", "GET", "<drive>/sharedWithMe()", Verb::Items, NAMES),
+    pass("ListItems", "GET", "<drive>/following", Verb::Items, NAMES),
+    pass("ListItems", "GET", "<drive>/special", Verb::Items, NAMES),
+    pass("ListItems", "GET", "<drive>/bundles", Verb::Items, NAMES),
+    pass("GetItem", "GET HEAD", "<drive>/<item>", Verb::Items, NAMES),
+    pass("UpdateItem", "PATCH", "<drive>/<item>", Verb::Change, NAMES),
+    pass("DeleteItem", "DELETE", "<drive>/<item>", Verb::Bare, NO_CONTENT),
+    pass("DeleteItem", "POST", "<drive>/<item>/permanentDelete", Verb::Bare, NO_CONTENT),
+    pass("ListChildren", "GET", "<drive>/<item>/children", Verb::Items, NAMES),
+    pass("CreateFolder", "POST", "<drive>/<item>/children", Verb::Change, "makes folders; empty files are refused, since they would lie unsealed"),
+    pass("GetItem", "GET", "<drive>/<item>/children/{}", Verb::Items, NAMES),
+    pass("Delta", "GET", "<drive>/<item>/delta()", Verb::Items, NAMES),
+    pass("Delta", "GET", "<drive>/delta()", Verb::Items, NAMES),
+    row("SearchNames", "GET", "<drive>/<item>/search()", Verb::Items, Class::ByPolicy(SEARCH), "the provider reads what is looked for, and finds it in names alone"),
+    row("SearchNames", "GET", "<drive>/search()", Verb::Items, Class::ByPolicy(SEARCH), "the provider reads what is looked for, and finds it in names alone"),
+    pass("CopyItem", "POST", "<drive>/<item>/copy", Verb::Change, "the sealed bytes are copied as they are"),
+    pass("CopyProgress", "GET", "monitor/{}", Verb::Items, NO_CONTENT),
+    pass("CopyProgress", "GET", "operations/{}", Verb::Items, NO_CONTENT),
+    pass("ListVersions", "GET", "<drive>/<item>/versions", Verb::Versions, NAMES),
+    pass("GetVersion", "GET", "<drive>/<item>/versions/{}", Verb::Versions, NAMES),
+    pass("RestoreVersion", "POST", "<drive>/<item>/versions/{}/restoreVersion", Verb::Bare, NO_CONTENT),
+    pass("RestoreItem", "POST", "<drive>/<item>/restore", Verb::Change, NAMES),
+    pass("CheckOut", "POST", "<drive>/<item>/checkout", Verb::Bare, NO_CONTENT),
+    pass("DiscardCheckOut", "POST", "<drive>/<item>/discardCheckout", Verb::Bare, NO_CONTENT),
+    by(PROPERTIES, "CheckIn", "POST", "<drive>/<item>/checkin", "its comment is read by the provider"),
+    pass("Follow", "POST", "<drive>/<item>/follow", Verb::Bare, NO_CONTENT),
+    pass("Unfollow", "POST", "<drive>/<item>/unfollow", Verb::Bare, NO_CONTENT),
+    pass("GetListItem", "GET", "<drive>/<item>/listItem", Verb::Items, NAMES),
+    pass("GetListItem", "GET", "<drive>/<item>/listItem/fields", Verb::Items, NAMES),
+    by(PROPERTIES, "UpdateListItem", "PATCH", "<drive>/<item>/listItem/fields", "columns of a list are read by the provider"),
+    pass("GetList", "GET", "<drive>/list", Verb::Items, NAMES),
+    pass("ListPermissions", "GET", "<drive>/<item>/permissions", Verb::Items, READS),
+    pass("ListPermissions", "GET", "<drive>/<item>/permissions/{}", Verb::Items, READS),
+    by(SHARING, "Share", "PATCH DELETE", "<drive>/<item>/permissions/{}", "the provider decides who may read what, and those outside read ciphertext"),
+    by(SHARING, "Share", "POST", "<drive>/<item>/invite", "an invitation's words are read by the provider, and those outside read ciphertext"),
+    by(SHARING, "Share", "POST", "<drive>/<item>/createLink", "a link serves ciphertext to those who do not come through the gateway"),
+    // what needs plaintext
+    pass("Thumbnails", "GET", "<drive>/<item>/thumbnails", Verb::Empty, "there are none of sealed files"),
+    deny("Thumbnails", "<drive>/<item>/thumbnails/**", PLAINTEXT),
+    deny("Preview", "<drive>/<item>/preview", PLAINTEXT),
+    deny("Workbook", "<drive>/<item>/workbook/**", PLAINTEXT),
+    deny("SensitivityLabel", "<drive>/<item>/extractSensitivityLabels", PLAINTEXT),
+    deny("SensitivityLabel", "<drive>/<item>/assignSensitivityLabel", PLAINTEXT),
+    deny("Search", "search/**", SEARCHES),
+    deny("OneNote", "me/onenote/**", ONENOTE),
+    deny("OneNote", "{}/{}/onenote/**", ONENOTE),
+    // where things are
+    by(DIRECTORY, "ReadDirectory", "GET", "me", READS),
+    by(DIRECTORY, "ReadDirectory", "GET", "users", READS),
+    by(DIRECTORY, "ReadDirectory", "GET", "users/{}", READS),
+    by(DIRECTORY, "ReadDirectory", "GET", "groups", READS),
+    by(DIRECTORY, "ReadDirectory", "GET", "groups/{}", READS),
+    by(DIRECTORY, "ReadDirectory", "GET", "organization", READS),
+    by(DIRECTORY, "ReadDirectory", "GET", "sites", READS),
+    by(DIRECTORY, "ReadDirectory", "GET", "sites/{}", READS),
+    by(DIRECTORY, "ReadDirectory", "GET", "sites/{}/sites", READS),
+    by(DIRECTORY, "ReadDirectory", "GET", "sites/{}/lists", READS),
+    by(DIRECTORY, "ReadDirectory", "GET", "sites/{}/lists/{}", READS),
+    by(DIRECTORY, "ReadDirectory", "GET", "me/memberOf", READS),
+    by(DIRECTORY, "ReadDirectory", "GET", "me/followedSites", READS),
+    pass("Batch", "POST", "$batch", Verb::Batch, "each inner request is judged by itself"),
+    // SharePoint
+    at(Api::Page, pass("Download", "GET HEAD", "_layouts/15/download.aspx", Verb::Content, SEALED)),
+    at(Api::Page, pass("Download", "GET HEAD", "{}/_layouts/15/download.aspx", Verb::Content, SEALED)),
+    at(Api::Page, pass("Download", "GET HEAD", "{}/{}/_layouts/15/download.aspx", Verb::Content, SEALED)),
+    at(Api::Page, deny("OfficeWeb", "_layouts/15/**", OFFICE_WEB)),
+    at(Api::Page, deny("OfficeWeb", "{}/{}/_layouts/15/**", OFFICE_WEB)),
+    at(Api::Page, deny("OfficeWeb", ":w:/**", OFFICE_WEB)),
+    at(Api::Page, deny("OfficeWeb", ":x:/**", OFFICE_WEB)),
+    at(Api::Page, deny("OfficeWeb", ":p:/**", OFFICE_WEB)),
+    at(Api::Page, deny("OfficeWeb", ":o:/**", ONENOTE)),
+    at(Api::Page, deny("Coauthoring", "_vti_bin/**", OFFICE_WEB)),
+    at(Api::Page, deny("Coauthoring", "{}/{}/_vti_bin/**", OFFICE_WEB)),
+    at(Api::Rest, pass("RequestDigest", "POST", "contextinfo", Verb::Bare, NO_CONTENT)),
+    at(Api::Rest, deny("RestBatch", "$batch", INSIDE)),
+];
+
+/// Fields that change what a request means, and that the gateway does not serve.
+const REFUSED_FIELDS: &[(&str, &str)] = &[
+    ("x-http-method-override", "Methods are not overridden here."),
+    ("x-http-method", "Methods are not overridden here."),
+    (
+        "content-encoding",
+        "A coded body is refused: send the file as it is.",
+    ),
+];
+
+/// Of a drive's requests; the rest of a link to a next page is the provider's.
+const QUERY: &[&str] = &[
+    "$select",
+    "$expand",
+    "$top",
+    "$skip",
+    "$skiptoken",
+    "$deltatoken",
+    "$orderby",
+    "$count",
+    "select",
+    "expand",
+    "top",
+    "skip",
+    "skiptoken",
+    "orderby",
+    "token",
+    "deltaexcludeparent",
+    "includehiddensystemitems",
+    "avoverride",
+    "@microsoft.graph.conflictbehavior",
+    "@name.conflictbehavior",
+    "includeallversionhistory",
+];
+
+/// # Errors
+/// The request is of no family, or holds what changes its meaning.
+pub(super) fn classify(
+    method: &Method,
+    route: &Route<'_>,
+    headers: &HeaderMap,
+) -> Result<&'static Row, Refusal> {
+    let row = find(method, route).ok_or_else(|| {
+        let mut refusal = Refusal::new(&OPERATION_UNKNOWN);
+        // clients try again when they are answered 501
+        refusal.status = Some(403);
+        refusal
+    })?;
+    match REFUSED_FIELDS
+        .iter()
+        .find(|(name, _)| headers.contains_key(*name))
+    {
+        Some((_, why)) => Err(Refusal::new(&PROTOCOL).message(*why)),
+        None => Ok(row),
+    }
+}
+
+fn find(method: &Method, route: &Route<'_>) -> Option<&'static Row> {
+    ROWS.iter().find(|row| {
+        let served =
+            row.methods == "*" || row.methods.split(' ').any(|name| name == method.as_str());
+        served && row.api == route.api && route::matches(row.pattern, &route.places)
+    })
+}
+
+/// # Errors
+/// A query that asks for what the provider can't do with sealed files, or that is not known. Addresses that the provider
+/// made itself (sessions, downloads, links to monitors) are not looked into.
+pub(super) fn check_query(row: &Row, query: &str) -> Result<(), Refusal> {
+    let own = matches!(row.verb, Verb::Session | Verb::Relay) || row.api != Api::Graph;
+    if own || row.pattern.starts_with("monitor") || row.pattern.starts_with("operations") {
+        return Ok(());
+    }
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let name = pair.split('=').next().unwrap_or_default();
+        let name = percent_encoding::percent_decode_str(name)
+            .decode_utf8_lossy()
+            .to_ascii_lowercase();
+        if matches!(
+            name.as_str(),
+            "$search" | "$filter" | "search" | "filter" | "q"
+        ) {
+            return Err(Refusal::new(&SEARCH_SEALED));
+        }
+        if name == "format" || name == "width" || name == "height" {
+            return Err(Refusal::new(&crate::error::OPERATION_DENIED).message(PLAINTEXT));
+        }
+        if !QUERY.contains(&name.as_str()) {
+            return Err(Refusal::new(&PROTOCOL)
+                .message(format!("The query option `{name}` is not known here.")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_has_its_reason_and_a_method() {
+        for row in ROWS {
+            assert!(row.reason.len() > 10, "{}", row.name);
+            let known = |name: &str| {
+                matches!(
+                    name,
+                    "*" | "GET" | "HEAD" | "PUT" | "POST" | "PATCH" | "DELETE"
+                )
+            };
+            assert!(row.methods.split(' ').all(known), "{}", row.name);
+            assert_eq!(
+                row.verb == Verb::Never,
+                matches!(row.class, Class::Deny(_)),
+                "{}",
+                row.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_query_that_is_not_known_is_refused() {
+        let row = ROWS.iter().find(|row| row.name == "ListChildren").unwrap();
+        for query in [
+            "",
+            "$top=200&$skiptoken=x",
+            "%24select=id",
+            "select=id,name",
+        ] {
+            assert!(check_query(row, query).is_ok(), "{query}");
+        }
+        for query in ["$search=a", "%24filter=size%20gt%201", "format=pdf", "x=1"] {
+            assert!(check_query(row, query).is_err(), "{query}");
+        }
+    }
+}

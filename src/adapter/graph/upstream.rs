@@ -1,0 +1,321 @@
+//! Requests to the provider and its answers: what of a head passes, in either direction. Host and target go on byte for
+//! byte: what a session's or a download's address carries is bound to them.
+
+use std::ops::Range;
+
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION, RANGE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+
+use super::{Call, Graph};
+use crate::body::{Cleared, Outbound, Released, Sealed};
+use crate::error::{INTERNAL, PROVIDER_ERROR, Refusal, UPSTREAM_INVALID};
+
+/// Fields of the client's head that go to the provider as they are.
+const SENT: [&str; 16] = [
+    "accept",
+    "accept-language",
+    "client-request-id",
+    "consistencylevel",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-unmodified-since",
+    "origin",
+    "prefer",
+    "return-client-request-id",
+    "sdkversion",
+    "x-clientservice-clienttag",
+    "x-ms-cpim-trans",
+    "x-requestdigest",
+    "x-requested-with",
+];
+/// Who asks.
+const WHO: [&str; 2] = ["authorization", "user-agent"];
+
+/// Fields of the provider's answer that pass to the client as they are.
+const PASSED: [&str; 36] = [
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "cache-control",
+    "client-request-id",
+    "content-disposition",
+    "content-language",
+    "content-type",
+    "date",
+    "docid",
+    "etag",
+    "expires",
+    "last-modified",
+    "microsoftsharepointteamservices",
+    "odata-version",
+    "pragma",
+    "preference-applied",
+    "ratelimit-limit",
+    "ratelimit-remaining",
+    "ratelimit-reset",
+    "request-id",
+    "retry-after",
+    "set-cookie",
+    "sprequestguid",
+    "strict-transport-security",
+    "vary",
+    "warning",
+    "www-authenticate",
+    "x-cache",
+    "x-content-type-options",
+    "x-download-options",
+    "x-errorcode",
+    "x-frame-options",
+    "x-ms-ags-diagnostic",
+    "x-ms-throttle-scope",
+    "x-ms-diagnostics",
+    "x-sharepointhealthscore",
+];
+
+/// A request to the provider.
+pub(super) struct Ask {
+    method: Method,
+    host: usize,
+    /// As the client names the host.
+    authority: String,
+    /// Path and query.
+    target: String,
+    headers: HeaderMap,
+}
+
+impl Ask {
+    /// The client's request.
+    pub fn from_client(call: &Call<'_>) -> Self {
+        let mut ask = Self::own(call.head.method.clone(), call);
+        ask.copy(call, &SENT);
+        ask
+    }
+
+    /// To the same target, with nothing of the client's head but who asks.
+    pub fn own(method: Method, call: &Call<'_>) -> Self {
+        let mut ask = Self {
+            method,
+            host: call.host,
+            authority: call.authority.to_owned(),
+            target: call.target().to_owned(),
+            headers: HeaderMap::with_capacity(16),
+        };
+        ask.copy(call, &WHO);
+        if let Some(value) = crate::adapter::cookie(&call.head.headers) {
+            ask.headers.insert(http::header::COOKIE, value);
+        }
+        ask
+    }
+
+    /// To an address that the provider gave and that carries its own proof: the client's credential stays out.
+    pub fn at(method: Method, address: &Address<'_>) -> Self {
+        Self {
+            method,
+            host: address.host,
+            authority: address.authority.to_owned(),
+            target: address.target.to_owned(),
+            headers: HeaderMap::with_capacity(8),
+        }
+    }
+
+    fn copy(&mut self, call: &Call<'_>, names: &[&'static str]) {
+        for name in names {
+            for value in call.head.headers.get_all(*name) {
+                self.headers
+                    .append(HeaderName::from_static(name), value.clone());
+            }
+        }
+    }
+
+    /// A value that no header can carry is left out; callers pass what they read from headers.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn without(mut self, name: HeaderName) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
+    /// Sealed bytes, end excluded.
+    #[must_use]
+    pub fn range(self, range: &Range<u64>) -> Self {
+        let value = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
+        self.header(RANGE, &value)
+    }
+}
+
+/// A URL of the provider's, at a host that the gateway stands before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Address<'u> {
+    pub host: usize,
+    pub authority: &'u str,
+    /// Path and query, as they are written.
+    pub target: &'u str,
+}
+
+impl Graph {
+    /// # Errors
+    /// A URL that leads past the gateway.
+    pub(super) fn address<'u>(&self, url: &'u str) -> Result<Address<'u>, Refusal> {
+        let elsewhere = || {
+            Refusal::new(&UPSTREAM_INVALID)
+                .message("The provider names a host that the gateway does not stand before.")
+        };
+        let rest = url.strip_prefix("https://").ok_or_else(elsewhere)?;
+        let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at(at);
+        let plain = !authority.contains(['@', '\\']) && target.starts_with('/');
+        let host = self.settings.host(authority).filter(|_| plain);
+        Ok(Address {
+            host: host.ok_or_else(elsewhere)?,
+            authority,
+            target,
+        })
+    }
+
+    /// Sends a request. Its body's length goes along where it is known.
+    pub(super) async fn send(
+        &self,
+        ask: Ask,
+        body: Cleared<Outbound>,
+    ) -> Result<Response<Sealed>, Refusal> {
+        let bodied = matches!(ask.method, Method::PUT | Method::POST | Method::PATCH);
+        let upstream = self
+            .upstreams
+            .get(ask.host)
+            .ok_or_else(|| Refusal::new(&INTERNAL))?;
+        let mut request = Request::new(body);
+        *request.method_mut() = ask.method;
+        *request.uri_mut() =
+            Uri::try_from(ask.target).map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
+        *request.headers_mut() = ask.headers;
+        let length = http_body::Body::size_hint(request.body()).exact();
+        let headers = request.headers_mut();
+        let host = HeaderValue::from_str(&ask.authority)
+            .map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
+        headers.insert(HOST, host);
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(length) = length.filter(|length| *length > 0 || bodied) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        let response = upstream.send(request).await?;
+        let coded = response.headers().get(CONTENT_ENCODING);
+        if coded.is_some_and(|coding| coding != "identity") {
+            return Err(Refusal::new(&UPSTREAM_INVALID)
+                .message("The provider compresses its answers unasked."));
+        }
+        Ok(response)
+    }
+
+    pub(super) async fn ask(&self, ask: Ask) -> Result<Response<Sealed>, Refusal> {
+        self.send(ask, Cleared::empty()).await
+    }
+
+    /// The provider's answer where it is no file: its head, and a JSON document whose items are shown as the client knows
+    /// them. Any other body is left out.
+    ///
+    /// # Errors
+    /// An answer that is an error without a document, or that leads past the gateway.
+    pub(super) fn answer(
+        &self,
+        call: &Call<'_>,
+        response: Response<Sealed>,
+    ) -> Result<Response<Released>, Refusal> {
+        let (head, body) = response.into_parts();
+        let mut headers = self.head(head.status, &head.headers)?;
+        let document = is_json(&head.headers) && call.head.method != Method::HEAD;
+        if (head.status.is_client_error() || head.status.is_server_error()) && !document {
+            return Err(provider_error(head.status, headers));
+        }
+        let body = if document {
+            self.items(call, body)
+        } else {
+            headers.remove(CONTENT_TYPE);
+            Released::empty()
+        };
+        let mut answer = Response::new(body);
+        *answer.status_mut() = head.status;
+        *answer.headers_mut() = headers;
+        Ok(answer)
+    }
+
+    /// What of an answer's head passes.
+    ///
+    /// # Errors
+    /// A `Location` past the gateway.
+    pub(super) fn head(
+        &self,
+        status: StatusCode,
+        upstream: &HeaderMap,
+    ) -> Result<HeaderMap, Refusal> {
+        if status.is_informational() {
+            return Err(Refusal::new(&UPSTREAM_INVALID));
+        }
+        let mut headers = passed(upstream);
+        if let Some(location) = upstream.get(LOCATION) {
+            let url = location.to_str().unwrap_or_default();
+            let own = url.starts_with('/') && !url.starts_with("//") && !url.starts_with("/\\");
+            if !own {
+                self.address(url)?;
+            }
+            headers.insert(LOCATION, location.clone());
+        }
+        Ok(headers)
+    }
+}
+
+/// An error without a document that a client could read.
+fn provider_error(status: StatusCode, headers: HeaderMap) -> Refusal {
+    let mut refusal = Refusal::new(&PROVIDER_ERROR).message(format!(
+        "The provider answered {}.",
+        status.canonical_reason().unwrap_or(status.as_str())
+    ));
+    refusal.status = Some(status.as_u16());
+    let mut last = None;
+    for (name, value) in headers {
+        last = name.or(last);
+        match &last {
+            Some(name) if *name != CONTENT_TYPE => refusal.headers.push((name.clone(), value)),
+            _ => {}
+        }
+    }
+    refusal
+}
+
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    if text(headers, CONTENT_LENGTH) == Some("0") {
+        return false;
+    }
+    let media = text(headers, CONTENT_TYPE).unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    media.eq_ignore_ascii_case("application/json") || media.eq_ignore_ascii_case("text/json")
+}
+
+/// Copies the fields that pass as they are.
+pub(super) fn passed(upstream: &HeaderMap) -> HeaderMap {
+    let mut out = HeaderMap::with_capacity(upstream.len());
+    for name in PASSED {
+        for value in upstream.get_all(name) {
+            out.append(HeaderName::from_static(name), value.clone());
+        }
+    }
+    out
+}
+
+pub(super) fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}

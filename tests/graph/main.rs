@@ -1,0 +1,14 @@
+//! The Microsoft 365 adapter against a provider in memory.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod content;
+mod gate;
+mod listings;
+mod provider;
+mod refusals;
