@@ -345,11 +345,14 @@ fn serve(
         Kind::Graph(settings, further) => {
             let sessions = Arc::new(Sessions::new(keyring.clone(), context));
             let vault = Vault::new(kept.rows.clone(), &secret, sessions)?;
+            let policy = service.policy.clone();
             let mut upstreams: Vec<Arc<dyn Upstream>> = vec![provider];
             for transport in further {
                 upstreams.push(self::provider(transport)?);
             }
-            Arc::new(Graph::new(settings, vault, epochs, upstreams, salts))
+            Arc::new(Graph::new(
+                settings, policy, vault, epochs, upstreams, salts,
+            ))
         }
         Kind::Http(settings) => {
             let index = Index::new(&secret);

@@ -5,6 +5,7 @@ mod digest;
 mod error;
 mod index;
 mod items;
+mod messages;
 pub mod quickxor;
 mod read;
 mod route;
@@ -29,7 +30,7 @@ use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Cleared, Plain, Released, Upstream};
 use crate::error::{HOST_UNKNOWN, INTERNAL, KEY_UNAVAILABLE, OPERATION_DENIED, PROTOCOL, Refusal};
-use crate::policy::{DocumentPermit, RelayPermit, Verdict};
+use crate::policy::{DocumentPermit, Policy, RelayPermit, Verdict};
 use crate::seal::{Context, EntropyError, EpochKeys, Epochs, LookupError, SaltSource};
 use crate::state::Vault;
 
@@ -39,6 +40,7 @@ const DOCUMENT: usize = 1024 * 1024;
 /// One Microsoft 365 service.
 pub struct Graph {
     settings: Settings,
+    policy: Policy,
     epochs: Arc<dyn Epochs>,
     context: Arc<Context>,
     opener: Opener,
@@ -120,6 +122,7 @@ impl Graph {
     /// `upstreams`: in the order of the settings' hosts.
     pub fn new(
         settings: Settings,
+        policy: Policy,
         vault: Vault,
         epochs: Arc<dyn Epochs>,
         upstreams: Vec<Arc<dyn Upstream>>,
@@ -134,6 +137,7 @@ impl Graph {
             epochs,
             context,
             settings,
+            policy,
             upstreams,
             salts,
             vault: Arc::new(vault),
@@ -189,6 +193,7 @@ impl Graph {
                 );
                 Ok(answer)
             }
+            Verb::Message(action) => self.message(call, action, permit, body).await,
             Verb::Change => self.change(call, permit, body).await,
             Verb::CreateSession | Verb::Session | Verb::Commit | Verb::Batch => {
                 Err(Refusal::new(&OPERATION_DENIED).message("Not served yet."))

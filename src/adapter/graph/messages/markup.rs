@@ -64,7 +64,8 @@ fn kept(tag: &Tag<'_>, rest: &str) -> Result<Option<(String, usize)>, &'static s
             }
             let close = format!("</{}>", tag.name);
             let inner = &rest[tag.length..];
-            let end = find_ignoring_case(inner, &close).ok_or("An element of the body has no end.")?;
+            let end =
+                find_ignoring_case(inner, &close).ok_or("An element of the body has no end.")?;
             let text = &inner[..end];
             let named = tag.name == "at" && text.len() <= MENTION;
             if text.contains('<') || !(named || text.trim().is_empty()) {
@@ -84,7 +85,10 @@ fn kept(tag: &Tag<'_>, rest: &str) -> Result<Option<(String, usize)>, &'static s
             let mut clear = format!("<img src=\"../hostedContents/{id}/$value\"");
             for name in ["width", "height"] {
                 let digits = tag.value(name).unwrap_or_default();
-                if !digits.is_empty() && digits.len() < 6 && digits.bytes().all(|b| b.is_ascii_digit()) {
+                if !digits.is_empty()
+                    && digits.len() < 6
+                    && digits.bytes().all(|b| b.is_ascii_digit())
+                {
                     clear.push_str(&format!(" {name}=\"{digits}\""));
                 }
             }
@@ -160,7 +164,11 @@ fn attribute(text: &str, at: usize) -> Option<((String, &str), usize)> {
     if bytes[equals] != b'=' {
         return Some(((name, ""), end));
     }
-    let start = equals + 1 + bytes[equals + 1..].iter().position(|b| !b.is_ascii_whitespace())?;
+    let start = equals
+        + 1
+        + bytes[equals + 1..]
+            .iter()
+            .position(|b| !b.is_ascii_whitespace())?;
     match bytes[start] {
         quote @ (b'"' | b'\'') => {
             let length = memchr(quote, &bytes[start + 1..])?;
@@ -221,8 +229,14 @@ mod tests {
                 "<attachment id=\"a-b\"></attachment>",
             ]
         );
-        assert_eq!(clear("1 < 2 <img src=https://x/y>").unwrap(), ["#1 < 2 <img src=https://x/y>"]);
-        assert_eq!(clear("<!-- <at id=1>x</at> -->").unwrap(), ["#<!-- <at id=1>x</at> -->"]);
+        assert_eq!(
+            clear("1 < 2 <img src=https://x/y>").unwrap(),
+            ["#1 < 2 <img src=https://x/y>"]
+        );
+        assert_eq!(
+            clear("<!-- <at id=1>x</at> -->").unwrap(),
+            ["#<!-- <at id=1>x</at> -->"]
+        );
         assert_eq!(clear("").unwrap(), Vec::<String>::new());
     }
 
@@ -243,7 +257,9 @@ mod tests {
 
     #[test]
     fn broken_markup_is_sealed_as_it_is() {
-        for odd in ["<", "<a", "<a b", "<a b=", "<a b='x", "<img src", "</at>", "<3 é"] {
+        for odd in [
+            "<", "<a", "<a b", "<a b=", "<a b='x", "<img src", "</at>", "<3 é",
+        ] {
             assert_eq!(clear(odd).unwrap(), [format!("#{odd}")], "{odd}");
         }
     }

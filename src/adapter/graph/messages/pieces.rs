@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::markup::{self, Stretch};
 use crate::error::{FIELD_TOO_LONG, INTERNAL, RULE_VIOLATED, Refusal};
-use crate::seal::scan::{Candidate, Encoding, Language, candidates};
+use crate::seal::scan::{Candidate, Language, candidates};
 use crate::seal::token::{self, Field, MAX_PLAIN};
 use crate::seal::{Context, EpochKeys, KeyLookup, OpenError, Salt};
 
@@ -74,8 +74,9 @@ impl Sealing<'_> {
     /// A body. `teams`: elements that Teams reads go in clear.
     pub fn body(&self, form: Form, text: &str, teams: bool) -> Result<String, Refusal> {
         let stretches = match form {
-            Form::Html if teams => markup::parts(text)
-                .map_err(|why| Refusal::new(&RULE_VIOLATED).message(why))?,
+            Form::Html if teams => {
+                markup::parts(text).map_err(|why| Refusal::new(&RULE_VIOLATED).message(why))?
+            }
             _ if text.is_empty() => Vec::new(),
             _ => vec![Stretch::Sealed(0..text.len())],
         };
@@ -138,11 +139,14 @@ const MOVED: &str = "field";
 const INCOMPLETE: &str = "incomplete";
 
 impl Opening {
-    /// The line with its tokens opened, for those that were sealed for `field`. `None`: there are none.
-    pub fn line(&self, field: &str, text: &str) -> Option<String> {
-        let field = Field::named(field);
+    /// The line with its tokens opened, if they were sealed for one of `fields`. `None`: there are none.
+    pub fn line(&self, fields: &[&str], text: &str) -> Option<String> {
         self.replace(text, &mut |token, out| match self.open(token) {
-            Ok(opened) if opened.field == field => {
+            Ok(opened)
+                if fields
+                    .iter()
+                    .any(|field| Field::named(field) == opened.field) =>
+            {
                 out.push_str(&String::from_utf8_lossy(&opened.plaintext));
             }
             Ok(_) => out.push_str(&self.language.marker(MOVED)),
@@ -160,7 +164,7 @@ impl Opening {
         let opened = self.replace(text, &mut |token, out| {
             let piece = self
                 .open(token)
-                .map_err(OpenError::name)
+                .map_err(|error| error.name())
                 .and_then(|opened| Piece::read(opened).ok_or(MOVED));
             match piece {
                 Ok(piece) => {
@@ -225,7 +229,9 @@ struct Piece {
 impl Piece {
     fn read(opened: token::Opened) -> Option<Self> {
         let forms = [Form::Html, Form::Text];
-        let form = forms.into_iter().find(|form| form.field() == opened.field)?;
+        let form = forms
+            .into_iter()
+            .find(|form| form.field() == opened.field)?;
         let (id, rest) = opened.plaintext.split_first_chunk::<8>()?;
         let (index, rest) = rest.split_first_chunk::<2>()?;
         let (count, text) = rest.split_first_chunk::<2>()?;
@@ -326,7 +332,8 @@ mod tests {
 
     #[test]
     fn what_teams_reads_stays_in_its_place() {
-        let text = "<p>Hi <at id=\"0\">Jane</at>, <b>look</b></p><attachment id=\"g\"></attachment>";
+        let text =
+            "<p>Hi <at id=\"0\">Jane</at>, <b>look</b></p><attachment id=\"g\"></attachment>";
         let sealed = sealed(Form::Html, text, true);
         assert!(sealed.contains("<at id=\"0\">Jane</at>") && !sealed.contains("look"));
         // the service rewrites what it reads
@@ -346,7 +353,10 @@ mod tests {
         };
         assert_eq!(tokens.len(), 3);
         assert!(!marked(&tokens));
-        assert!(!marked(&[&tokens[..], &tokens[..]].concat()), "quoted twice");
+        assert!(
+            !marked(&[&tokens[..], &tokens[..]].concat()),
+            "quoted twice"
+        );
         assert!(marked(&tokens[..2]) && marked(&tokens[1..]));
         assert!(marked(&[tokens[0], tokens[2]]));
         assert!(marked(&[tokens[0], tokens[0], tokens[1], tokens[2]]));
@@ -366,7 +376,7 @@ mod tests {
     #[test]
     fn a_token_opens_in_its_own_field_alone() {
         let body = sealed(Form::Html, "x", false);
-        let opened = opening().line("message.subject", &body).unwrap();
+        let opened = opening().line(&["message.subject"], &body).unwrap();
         assert_eq!(opened, "[Sceau: this text does not open, code field]");
         let (keys, context) = (keys(), context());
         let sealing = Sealing {
@@ -375,13 +385,17 @@ mod tests {
             salt: &|| Ok(Salt([200; 32])),
         };
         let line = sealing.line("message.subject", "Budget", 255).unwrap();
-        let opened = opening().line("message.subject", &format!("RE: {line}"));
+        let opened = opening().line(&["message.subject"], &format!("RE: {line}"));
         assert_eq!(opened.unwrap(), "RE: Budget");
         let opened = opening().body(Form::Text, &line).unwrap();
         assert_eq!(opened, "[Sceau: this text does not open, code field]");
-        assert!(sealing.line("message.subject", &"x".repeat(102), 255).is_err());
+        assert!(
+            sealing
+                .line("message.subject", &"x".repeat(102), 255)
+                .is_err()
+        );
         let cut = &line[..line.len() - 3];
-        let opened = opening().line("message.subject", cut).unwrap();
+        let opened = opening().line(&["message.subject"], cut).unwrap();
         assert_eq!(opened, "[Sceau: this text does not open, code length]");
     }
 

@@ -43,14 +43,6 @@ impl Node {
             _ => None,
         }
     }
-
-    /// The elements of an array; one value alone is none.
-    pub fn elements(&self) -> &[Self] {
-        match self {
-            Self::Array(elements) => elements,
-            _ => &[],
-        }
-    }
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -163,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_plan_meets_the_members_in_the_documents_order() {
-        let document = br#"{"b":{"a":1,"c":[{"a":"x"}, "a"],"a\u0061":2},"d":"y", "a" : {"a":null}}"#;
+        let document =
+            br#"{"b":{"a":1,"c":[{"a":"x"}, "a"],"a\u0061":2},"d":"y", "a" : {"a":null}}"#;
         let mut plan = Plan::new(&["a", "d"]);
         for step in [None, Some("\"X\""), Some("\"Y\""), None, Some("7")] {
             plan.add(step.map(str::to_owned));
@@ -184,6 +177,6 @@ mod tests {
             assert!(Node::parse(bad.as_bytes()).is_err(), "{bad}");
         }
         let node = Node::parse(br#"{"x":[true,1,-1,0.5,null,"t",{}]}"#).unwrap();
-        assert_eq!(node.member("x").unwrap().elements().len(), 7);
+        assert!(matches!(node.member("x"), Some(Node::Array(elements)) if elements.len() == 7));
     }
 }
