@@ -48,6 +48,7 @@ codes! {
     RULE_VIOLATED = "rule-violated", 403, Client, "The request holds something that the service's rules do not name.";
     FIELD_TOO_LONG = "field-too-long", 400, Client, "A value is too long for the provider's field once sealed.";
     ENCODING_UNKNOWN = "encoding-unknown", 415, Client, "The body's type or encoding is not one that the service's rules name.";
+    MAIL_OUTSIDE = "mail-outside", 403, Client, "Somebody outside of the named domains is among the readers.";
     SEARCH_SEALED = "search-sealed", 403, Client, "What is sealed can't be searched, filtered or sorted by the provider.";
     OVERLOADED = "overloaded", 503, Gateway, "The gateway is at its limit; try again.";
     DRAINING = "draining", 503, Gateway, "The gateway is shutting down; try again.";

@@ -29,6 +29,38 @@ const MISPLACED: &str = "field";
 /// Moved at a time to a candidate that began in an earlier chunk.
 const STEP: usize = 4096;
 
+/// What stands in a text as a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    pub range: std::ops::Range<usize>,
+    /// It has its end; else it was cut.
+    pub whole: bool,
+}
+
+/// The tokens of a text that is in memory whole, in order.
+pub fn candidates(text: &[u8]) -> impl Iterator<Item = Candidate> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            at += FINDER.find(text.get(at..)?)?;
+            let start = at;
+            let (length, whole) = match extent(&text[start..], PREFIX.len(), true) {
+                Extent::Text(n) => {
+                    at += n;
+                    continue;
+                }
+                Extent::Token { whole, .. } => (whole, true),
+                Extent::Cut(n) | Extent::More(n) => (n, false),
+            };
+            at += length;
+            return Some(Candidate {
+                range: start..at,
+                whole,
+            });
+        }
+    })
+}
+
 /// How a text is scanned.
 #[derive(Clone)]
 pub struct Reading {

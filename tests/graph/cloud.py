@@ -165,6 +165,7 @@ tenant = "tests"
 service = "m365"
 hosts = {json.dumps(fronted)}
 contact = "tests@example.fr"
+domains = ["contoso.com", "contoso.onmicrosoft.com"]
 
 [upstream]
 ca_file = "tls/provider-ca.pem"

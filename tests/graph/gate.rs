@@ -71,6 +71,8 @@ pub fn settings() -> Settings {
             host(TENANT, Role::SharePoint),
         ],
         redirects: Redirects::Leave,
+        domains: vec!["interieur.gouv.fr".into()],
+        subjects: true,
         max_put: 250_000_000,
         language: sceau::seal::scan::Language::French,
         contact: Some("dsi@example.fr".into()),

@@ -11,6 +11,7 @@ mod batches;
 mod content;
 mod gate;
 mod listings;
+mod messages;
 mod provider;
 mod refusals;
 mod rest;

@@ -181,7 +181,8 @@ impl Graph {
             | Verb::Commit
             | Verb::Batch
             | Verb::RestPut
-            | Verb::RestItems => return alone(),
+            | Verb::RestItems
+            | Verb::Message(_) => return alone(),
             Verb::Never => return Err(Refusal::new(&INTERNAL)),
         };
         Ok((head, detail, changed))

@@ -7,6 +7,7 @@ mod error;
 pub mod filler;
 mod index;
 mod items;
+mod messages;
 pub mod quickxor;
 mod read;
 mod route;
@@ -230,6 +231,7 @@ impl Graph {
                 );
                 Ok(answer)
             }
+            Verb::Message(action) => self.message(call, action, permit, body).await,
             Verb::Change => self.change(call, permit, body).await,
             Verb::CreateSession => self.create_session(call, permit, body).await,
             Verb::Session => self.session(call, body).await,

@@ -324,9 +324,17 @@ fn drive_api<'p>(segments: &[&'p str]) -> Route<'p> {
     }
 }
 
-/// Whether the places are those of a pattern: words, `{}` for any one, `**` for any rest, `<drive>`, `<item>`, and
+/// Whether the places are those of a pattern: words, `{}` for any one, `{id}` for one that may hold colons, `**` for any rest, `<drive>`, `<item>`, `<who>` at the beginning for `me` or `users/ID`, and
 /// `name()` for a function with any arguments, or none and no parentheses.
 pub(super) fn matches(pattern: &str, places: &[Place<'_>]) -> bool {
+    let places = match pattern.strip_prefix("<who>") {
+        None => places,
+        Some(_) => match behind_who(places) {
+            Some(places) => places,
+            None => return false,
+        },
+    };
+    let pattern = pattern.strip_prefix("<who>/").unwrap_or(pattern);
     let mut places = places.iter();
     for part in pattern.split('/') {
         if part == "**" {
@@ -337,6 +345,7 @@ pub(super) fn matches(pattern: &str, places: &[Place<'_>]) -> bool {
         };
         let fits = match (part, place) {
             ("<drive>", Place::Drive) | ("<item>", Place::Item) => true,
+            ("{id}", Place::Word(word)) => !word.ends_with(':') && !word.contains('('),
             ("{}", Place::Word(word)) => !word.contains(':') && !word.contains('('),
             (part, Place::Word(word)) => match part.strip_suffix("()") {
                 Some(name) => function(word).eq_ignore_ascii_case(name),
@@ -349,6 +358,17 @@ pub(super) fn matches(pattern: &str, places: &[Place<'_>]) -> bool {
         }
     }
     places.next().is_none()
+}
+
+/// What stands behind `me` or `users/ID`.
+fn behind_who<'s, 'p>(places: &'s [Place<'p>]) -> Option<&'s [Place<'p>]> {
+    match places {
+        [Place::Word(me), rest @ ..] if me.eq_ignore_ascii_case("me") => Some(rest),
+        [Place::Word(users), Place::Word(_), rest @ ..] if users.eq_ignore_ascii_case("users") => {
+            Some(rest)
+        }
+        _ => None,
+    }
 }
 
 /// A function's name.
@@ -479,6 +499,11 @@ mod tests {
         assert!(!matches("<drive>/<item>/delta()", &route.places));
         assert!(!matches("<drive>/<item>", &route.places));
         assert!(matches("<drive>/<item>/**", &route.places));
+        for path in ["/v1.0/me/messages/A", "/beta/users/u@x.fr/messages/A"] {
+            let route = graph(path).unwrap();
+            assert!(matches("<who>/messages/{}", &route.places), "{path}");
+            assert!(!matches("<who>/messages", &route.places), "{path}");
+        }
         let route = graph("/v1.0/me/onenote/pages/1/content").unwrap();
         assert!(matches("me/onenote/**", &route.places) && matches("{}/onenote/**", &route.places));
     }

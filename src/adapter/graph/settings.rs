@@ -41,6 +41,10 @@ pub struct Settings {
     pub redirects: Redirects,
     /// Longest file of a simple PUT, in sealed bytes.
     pub max_put: u64,
+    /// Whose mail comes through a gateway of the state, by the domain of the address; lower case.
+    pub domains: Vec<String>,
+    /// Whether subjects, titles and names of attachments are sealed.
+    pub subjects: bool,
     /// Of error pages.
     pub language: Language,
     /// Whom people are to ask; stands on error pages.

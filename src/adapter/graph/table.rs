@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, Method};
 
+use super::messages::table::{self as messages, Action};
 use super::route::{self, Api, Route};
 use crate::error::{OPERATION_UNKNOWN, PROTOCOL, Refusal, SEARCH_SEALED};
 use crate::policy::Class;
@@ -32,6 +33,8 @@ pub(super) enum Verb {
     RestPut,
     /// An answer of it that may tell lengths.
     RestItems,
+    /// Messages, calendars, contacts and tasks.
+    Message(Action),
     /// Passes as the policy says.
     Relay,
     /// Known, never served.
@@ -63,7 +66,13 @@ pub const SEARCH: &str = "search";
 /// Reading users, groups, sites and lists.
 pub const DIRECTORY: &str = "directory";
 /// The groups that a policy may name.
-pub const GROUPS: &[&str] = &[DIRECTORY, PROPERTIES, SEARCH, SHARING];
+pub const GROUPS: &[&str] = &[
+    DIRECTORY,
+    super::messages::OUTSIDE,
+    PROPERTIES,
+    SEARCH,
+    SHARING,
+];
 
 const SEALED: &str = "file contents are sealed and opened";
 const NAMES: &str =
@@ -100,7 +109,7 @@ const fn row(
     }
 }
 
-const fn pass(
+pub(super) const fn pass(
     name: &'static str,
     methods: &'static str,
     pattern: &'static str,
@@ -110,11 +119,11 @@ const fn pass(
     row(name, methods, pattern, verb, Class::Transform, reason)
 }
 
-const fn deny(name: &'static str, pattern: &'static str, reason: &'static str) -> Row {
+pub(super) const fn deny(name: &'static str, pattern: &'static str, reason: &'static str) -> Row {
     row(name, "*", pattern, Verb::Never, Class::Deny(reason), reason)
 }
 
-const fn by(
+pub(super) const fn by(
     group: &'static str,
     name: &'static str,
     methods: &'static str,
@@ -330,7 +339,7 @@ fn meant(method: &Method, api: Api, headers: &HeaderMap) -> Result<Method, Refus
 }
 
 fn find(method: &Method, route: &Route<'_>) -> Option<&'static Row> {
-    ROWS.iter().find(|row| {
+    ROWS.iter().chain(messages::ROWS).find(|row| {
         let served =
             row.methods == "*" || row.methods.split(' ').any(|name| name == method.as_str());
         served && row.api == route.api && route::matches(row.pattern, &route.places)
@@ -345,11 +354,18 @@ pub(super) fn check_query(row: &Row, query: &str) -> Result<(), Refusal> {
     if own || row.pattern.starts_with("monitor") || row.pattern.starts_with("operations") {
         return Ok(());
     }
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let name = pair.split('=').next().unwrap_or_default();
-        let name = percent_encoding::percent_decode_str(name)
+    let decoded = |text: &str| {
+        percent_encoding::percent_decode_str(text)
             .decode_utf8_lossy()
-            .to_ascii_lowercase();
+            .to_ascii_lowercase()
+    };
+    let message = matches!(row.verb, Verb::Message(_));
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decoded(name);
+        if message && messages::may_be_asked(&name, &decoded(value)) {
+            continue;
+        }
         if matches!(
             name.as_str(),
             "$search" | "$filter" | "search" | "filter" | "q"

@@ -129,6 +129,13 @@ impl Ask {
         }
     }
 
+    /// To another target of the same host.
+    #[must_use]
+    pub fn to(mut self, target: String) -> Self {
+        self.target = target;
+        self
+    }
+
     fn copy(&mut self, call: &Call<'_>, names: &[&'static str]) {
         for name in names {
             for value in call.head.headers.get_all(*name) {

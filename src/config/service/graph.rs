@@ -24,6 +24,8 @@ const ROLES: &[(&str, Role)] = &[
 const REDIRECTS: &[(&str, Redirects)] =
     &[("leave", Redirects::Leave), ("follow", Redirects::Follow)];
 
+const SUBJECTS: &[(&str, bool)] = &[("sealed", true), ("clear", false)];
+
 /// The `[upstream]` table: what holds for every host.
 struct Upstream {
     pinned: Option<Arc<[CertificateDer<'static>]>>,
@@ -38,6 +40,8 @@ pub(super) fn read(
     identity: Option<Identity>,
 ) -> Particulars {
     let redirects = root.or("redirects", "\"leave\"", value::one_of(REDIRECTS));
+    let domains = root.or("domains", "[]", value::list(value::host));
+    let subjects = root.or("subjects", "\"sealed\"", value::one_of(SUBJECTS));
     let language = root.or("language", "\"fr\"", value::one_of(LANGUAGES));
     let contact_given = root.has("contact");
     let contact = root.optional("contact", value::string);
@@ -58,6 +62,8 @@ pub(super) fn read(
                     hosts: std::iter::once(first).chain(others).collect(),
                     redirects: redirects?,
                     max_put: upstream.max_put,
+                    domains: domains?,
+                    subjects: subjects?,
                     language: language?,
                     contact: match contact_given {
                         true => Some(contact?),
