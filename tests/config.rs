@@ -250,7 +250,7 @@ fn the_disabled_samples_load() {
         }
     }
     names.sort();
-    assert_eq!(names, ["pocketbase", "synapse"]);
+    assert_eq!(names, ["m365", "pocketbase", "synapse"]);
 }
 
 /// What a service of every option decides stands in the documentation.

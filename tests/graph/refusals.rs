@@ -11,7 +11,7 @@ fn what_no_family_names_is_refused_and_nothing_is_asked() {
         ("PATCH", "/v1.0/me/drive/items/1/content"),
         ("PUT", "/v1.0/me/drive/items/1/children"),
         ("GET", "/v1.0/unknown"),
-        ("POST", "/v1.0/me/messages"),
+        ("PUT", "/v1.0/me/messages"),
         ("GET", "/v3/me/drive"),
         ("POST", "/beta/subscriptions"),
     ] {

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 from cloud import GRAPH, Broken, fragment, upload
-from servers import program
+from harness.servers import program
 from simulator.quickxor import QuickXor
 
 UNIT = 327_680
