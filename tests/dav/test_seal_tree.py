@@ -11,9 +11,9 @@ from urllib.parse import quote, unquote
 
 import pytest
 import requests
-from material import BOUNDARIES, NAMES, Canary
+from harness.material import BOUNDARIES, NAMES, Canary
 from providers import PASSWORD, USER
-from servers import sceau
+from harness.servers import sceau
 from tampering import Cut, Tampering
 
 MAGIC = b"\xd3SC1"

@@ -68,7 +68,10 @@ def shared_way(request, run_folder, shared_cloud, shared_direct):
     if request.config.getoption("--through") == "direct":
         return shared_direct
     gate = Gate(run_folder / "gate", shared_cloud)
-    way = Way("gateway", shared_cloud, gate.port, gate.ca)
+    # accounts are asked for past the gateway
+    both = run_folder / "both.pem"
+    both.write_text(gate.ca.read_text() + shared_cloud.ca.read_text())
+    way = Way("gateway", shared_cloud, gate.port, both)
     request.addfinalizer(gate.stop)
     request.addfinalizer(way.close)
     return way

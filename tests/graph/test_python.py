@@ -78,7 +78,7 @@ def test_o365_mail(account, alex, canary, kept):
     kept()
 
 
-@pytest.mark.parametrize("size", [1_000, 3_500_000])
+@pytest.mark.parametrize("size", [1_000, pytest.param(3_500_000, marks=pytest.mark.direct)])
 def test_o365_attachments(account, alex, tmp_path, canary, kept, size):
     subject, data = f"attached {time.monotonic_ns()}", canary.content(size, "attached")
     (tmp_path / "att.bin").write_bytes(data)
@@ -98,6 +98,7 @@ def test_o365_attachments(account, alex, tmp_path, canary, kept, size):
     kept()
 
 
+@pytest.mark.direct
 def test_o365_teams_events_contacts_tasks(account, canary, kept):
     text = canary.text.decode()
     teams = account.teams()
@@ -171,6 +172,7 @@ def test_msgraph_simple_files(place, canary, kept, size):
     kept(size)
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize("rule, size", [("reject", 5 * MIB), ("accept", 12 * MIB), ("accept", 18 * MIB)])
 def test_msgraph_upload_task(way, place, canary, kept, rule, size):
     """Fragments after the first are one byte too long, which SharePoint is said to take; the last is sent twice; each carries the token, which
@@ -203,6 +205,7 @@ def test_msgraph_upload_task(way, place, canary, kept, rule, size):
     kept()
 
 
+@pytest.mark.direct
 def test_msgraph_mail_and_teams(canary, kept):
     async def scenario():
         from msgraph.generated.models.body_type import BodyType
@@ -248,6 +251,7 @@ def site():
     return ClientContext(SITE).with_access_token(lambda: TokenResponse(access_token="token-of-adele", token_type="Bearer"))
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize("size", [0, 1, 65_537, 3 * MIB])
 def test_office365_rest_whole_files(site, place, canary, kept, size):
     from office365.sharepoint.files.file import File
@@ -273,6 +277,7 @@ def test_office365_rest_whole_files(site, place, canary, kept, size):
     kept()
 
 
+@pytest.mark.direct
 @pytest.mark.parametrize("size", [1, 2 * MIB, 5 * MIB + 1])
 def test_office365_rest_chunks(site, place, tmp_path, canary, kept, size):
     data = canary.content(size, "chunks")
@@ -286,6 +291,7 @@ def test_office365_rest_chunks(site, place, tmp_path, canary, kept, size):
     kept(size)
 
 
+@pytest.mark.direct
 def test_office365_rest_list_attachments(site, place, canary, kept):
     data = canary.content(70_000, "attachment")
     item = site.web.lists.get_by_title("Tasks").add_item({"Title": place}).execute_query()

@@ -38,24 +38,48 @@ pub(super) enum Api {
 /// A path that servers may read in two ways.
 pub(super) fn check(path: &str) -> Result<(), Refusal> {
     let wrong = |why: &'static str| Err(Refusal::new(&PROTOCOL).message(why));
-    let lower = path.to_ascii_lowercase();
     let escapes = ["%2f", "%5c", "%3a", "%00", "%2e", "\\"];
-    if escapes.iter().any(|escape| lower.contains(escape)) {
-        return wrong("The path holds a separator in an escaped form.");
+    let mut before = "";
+    for segment in path.split('/') {
+        let lower = segment.to_ascii_lowercase();
+        let inner = (before == "items").then(|| escaped_path(&lower)).flatten();
+        let parts = inner.as_deref().unwrap_or(&lower);
+        if escapes.iter().any(|escape| parts.contains(escape)) {
+            return wrong("The path holds a separator in an escaped form.");
+        }
+        if parts.split('/').any(|part| matches!(part, "." | "..")) {
+            return wrong("The path has a segment of dots.");
+        }
+        before = segment;
     }
-    if !path.starts_with('/') || path[1..].contains("//") {
+    let behind = without_version(path);
+    if !behind.starts_with('/') || behind.contains("//") {
         return wrong("The path has an empty segment.");
     }
-    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return wrong("The path has a segment of dots.");
-    }
     Ok(())
+}
+
+/// The path behind the version and the empty segment that Microsoft's own clients leave there (`/v1.0//me`).
+fn without_version(path: &str) -> &str {
+    let versions = ["/v1.0/", "/beta/"];
+    let rest = versions
+        .iter()
+        .find_map(|version| path.strip_prefix(version));
+    rest.filter(|rest| rest.starts_with('/')).unwrap_or(path)
+}
+
+/// `root:/PATH:` in one escaped segment behind `items`, as the msgraph SDK writes it, in lower case, with plain slashes.
+/// Whether a server unescapes it or not, it names an item, and what stands behind it stays what it is.
+fn escaped_path(segment: &str) -> Option<String> {
+    let path = segment.strip_prefix("root%3a%2f")?.strip_suffix("%3a")?;
+    Some(path.replace("%2f", "/"))
 }
 
 /// The path at `graph.microsoft.com`. `None`: no version that is known.
 pub(super) fn graph(path: &str) -> Option<Route<'_>> {
     let segments = segments(path);
     let (version, rest) = segments.split_first()?;
+    let rest = rest.strip_prefix(&[""]).unwrap_or(rest);
     matches!(*version, "v1.0" | "beta").then(|| drive_api(rest))
 }
 
@@ -436,7 +460,12 @@ mod tests {
         for path in [
             "/v1.0/me/drive/items/a%2fcontent",
             "/v1.0/me/drive/root:/a%3A/content",
-            "/v1.0//me",
+            "/v1.0/me//messages",
+            "/v1.0///me",
+            "/v1.0/drives/d/items/root%3A%2Fa%2F..%2Fb%3A/content",
+            "/v1.0/drives/d/items/root%3A%2Fa%3A%2Fcontent",
+            "/v1.0/drives/d/items/root%3A%2Fa%2Fb%2e%3A/content",
+            "/v1.0/me/drive/root%3A%2Fa%3A/content",
             "/v1.0/me/../me",
             "/v1.0/me/%2e%2e/x",
         ] {
@@ -490,6 +519,20 @@ mod tests {
         }
         let hidden = rest("/_api/web/GetFileById('x')/a('/$value')").unwrap();
         assert!(!matches("<item>/$value", &hidden.places));
+    }
+
+    #[test]
+    fn what_microsofts_own_clients_write_is_read() {
+        for (path, want) in [
+            ("/v1.0//me/messages", "me/messages"),
+            (
+                "/v1.0/drives/d/items/root%3A%2Fa%2Fb.txt%3A/content",
+                "<drive>/<item>/content",
+            ),
+        ] {
+            assert!(check(path).is_ok(), "{path}");
+            assert_eq!(shown(path), want);
+        }
     }
 
     #[test]
