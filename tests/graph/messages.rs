@@ -250,6 +250,25 @@ fn an_answer_goes_to_whoever_wrote() {
 }
 
 #[test]
+fn a_comment_opens_in_the_body_that_the_service_makes_of_it() {
+    let came = answer(200, &json!({"from": to(INSIDE)[0]}));
+    let gate = gate(
+        &[],
+        vec![("GET", "/", came), ("POST", "/", answer(202, &json!({})))],
+    );
+    let comment = json!({"comment": format!("{SECRET} <")});
+    send(&gate, "POST", "/v1.0/me/messages/1/reply", &comment);
+    let sealed: Value = serde_json::from_slice(&sent(&gate).pop().unwrap().1).unwrap();
+    let comment = sealed["comment"].as_str().unwrap();
+    let html = format!("<html><body>{comment}<hr>From: a</body></html>");
+    let body = json!({"body": {"contentType": "html", "content": html}});
+    *gate.provider.canned.lock().unwrap() = vec![("GET", "/", answer(200, &body))];
+    let shown = gate.send("GET", "/v1.0/me/messages/2", &[], b"").json();
+    let want = format!("<html><body>{SECRET} &lt;<hr>From: a</body></html>");
+    assert_eq!(shown["body"]["content"], want);
+}
+
+#[test]
 fn a_teams_message_keeps_what_teams_reads() {
     let gate = gate(&[], vec![("POST", "/", answer(201, &json!({"id": "1"})))]);
     let target = "/v1.0/teams/t/channels/19:c@thread.tacv2/messages";
@@ -302,13 +321,15 @@ fn tokens_that_the_provider_moves_do_not_open() {
     );
     // a file that was cut does not come out as if it were whole
     let sealed = stored["attachments"][0]["contentBytes"].as_str().unwrap();
-    let cut = STANDARD.encode(&STANDARD.decode(sealed).unwrap()[..400]);
-    *gate.provider.canned.lock().unwrap() =
-        vec![("GET", "/", answer(200, &json!({"contentBytes": cut})))];
-    let shown = gate
-        .send("GET", "/v1.0/me/messages/1/attachments/2", &[], b"")
-        .json();
-    assert_eq!(shown["contentBytes"], "");
+    let cut = STANDARD.decode(sealed).unwrap()[..400].to_vec();
+    let document = json!({"contentBytes": STANDARD.encode(&cut)});
+    *gate.provider.canned.lock().unwrap() = vec![("GET", "/", answer(200, &document))];
+    let target = "/v1.0/me/messages/1/attachments/2";
+    assert_eq!(gate.send("GET", target, &[], b"").code(), "object-damaged");
+    let file = (200, vec![("content-type", "text/plain".to_owned())], cut);
+    *gate.provider.canned.lock().unwrap() = vec![("GET", "/", file)];
+    let shown = gate.send("GET", &format!("{target}/$value"), &[], b"");
+    assert_eq!(shown.code(), "object-damaged");
 }
 
 #[test]

@@ -216,8 +216,12 @@ impl Graph {
         }
         let (head, body) = response.into_parts();
         let bytes = body.collect(READ).await?;
-        let opened = attachment::open(self.epochs.clone(), self.context.clone(), bytes.clone());
-        let file = opened.map_err(opening::refusal)?.unwrap_or(bytes);
+        let file = if attachment::is_sealed(&bytes) {
+            let opened = attachment::open(self.epochs.clone(), self.context.clone(), bytes);
+            opened.map_err(opening::refusal)?.unwrap_or_default()
+        } else {
+            bytes
+        };
         let mut headers = self.head(head.status, &head.headers)?;
         put(&mut headers, CONTENT_LENGTH, &file.len().to_string());
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("none"));

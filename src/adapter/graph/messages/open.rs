@@ -4,6 +4,7 @@ use super::attachment;
 use super::pieces::{Form, Opening};
 use super::shape::quoted;
 use super::tree::{Node, Plan};
+use crate::adapter::opening;
 use crate::error::{Refusal, UPSTREAM_INVALID};
 use crate::seal::scan;
 
@@ -41,7 +42,7 @@ pub(super) struct Reading(pub Opening);
 
 impl Reading {
     /// # Errors
-    /// The document is malformed.
+    /// The document is malformed, or holds a sealed file that does not open.
     pub fn document(&self, document: &[u8]) -> Result<Vec<u8>, Refusal> {
         let node = Node::parse(document).map_err(|wrong| {
             Refusal::new(&UPSTREAM_INVALID)
@@ -49,40 +50,47 @@ impl Reading {
                 .cause(Refusal::from(wrong))
         })?;
         let mut plan = Plan::new(OPENED);
-        self.node(&node, &mut plan);
+        self.node(&node, &mut plan)?;
         plan.apply(document)
     }
 
-    fn node(&self, node: &Node, plan: &mut Plan) {
+    fn node(&self, node: &Node, plan: &mut Plan) -> Result<(), Refusal> {
         match node {
             Node::Object(members) => {
                 for (name, value) in members {
                     if plan.covers(name) {
-                        plan.add(self.value(node, name, value));
+                        plan.add(self.value(node, name, value)?);
                     }
-                    self.node(value, plan);
+                    self.node(value, plan)?;
                 }
             }
-            Node::Array(elements) => elements.iter().for_each(|node| self.node(node, plan)),
+            Node::Array(elements) => {
+                for node in elements {
+                    self.node(node, plan)?;
+                }
+            }
             _ => {}
         }
+        Ok(())
     }
 
-    fn value(&self, parent: &Node, name: &str, value: &Node) -> Option<String> {
+    fn value(&self, parent: &Node, name: &str, value: &Node) -> Result<Option<String>, Refusal> {
         if name == "size" {
-            return plain_size(parent).map(|size| size.to_string());
+            return Ok(plain_size(parent).map(|size| size.to_string()));
         }
-        let text = value.text()?;
+        let Some(text) = value.text() else {
+            return Ok(None);
+        };
         let opened = match name {
             "content" => self.content(parent, text),
             "bodyPreview" => self.preview(parent, text),
-            "contentBytes" => self.file(text),
+            "contentBytes" => self.file(text)?,
             _ => {
-                let (_, fields) = LINES.iter().find(|(known, _)| *known == name)?;
-                self.0.line(fields, text)
+                let fields = LINES.iter().find(|(known, _)| *known == name);
+                fields.and_then(|(_, fields)| self.0.line(fields, text))
             }
         };
-        opened.map(|text| quoted(&text))
+        Ok(opened.map(|text| quoted(&text)))
     }
 
     fn content(&self, parent: &Node, text: &str) -> Option<String> {
@@ -118,17 +126,15 @@ impl Reading {
         Some(words.join(" ").chars().take(PREVIEW).collect())
     }
 
-    /// A file that was sealed and does not open is left out: what stands there is not what was attached.
-    fn file(&self, text: &str) -> Option<String> {
-        let bytes = attachment::decoded(text).ok()?;
+    /// # Errors
+    /// A file that was sealed does not open: in any other form it would look like one that did.
+    fn file(&self, text: &str) -> Result<Option<String>, Refusal> {
+        let Ok(bytes) = attachment::decoded(text) else {
+            return Ok(None);
+        };
         let opened = attachment::open(self.0.lookup.clone(), self.0.context.clone(), bytes);
-        match opened {
-            Ok(file) => Some(attachment::encoded(&file?)),
-            Err(error) => {
-                tracing::warn!(code = error.name(), "an attachment does not open");
-                Some(String::new())
-            }
-        }
+        let file = opened.map_err(opening::refusal)?;
+        Ok(file.map(|file| attachment::encoded(&file)))
     }
 }
 

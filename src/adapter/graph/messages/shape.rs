@@ -14,6 +14,8 @@ pub(super) enum Treat {
     People,
     /// A text of one line, with the name of its field and the characters that the service keeps of it.
     Line(&'static str, usize),
+    /// Words before an answer: the service makes them a part of its body.
+    Comment,
     /// As [`Self::Line`], where the settings seal such lines.
     Subject(&'static str, usize),
     /// `contentType` and `content`.
@@ -27,7 +29,7 @@ pub(super) enum Treat {
     Object(&'static Shape),
     List(&'static Shape),
 }
-use Treat::{Body, Bytes, Line, List, Object, People, Size, Subject, TeamsBody};
+use Treat::{Body, Bytes, Comment, Line, List, Object, People, Size, Subject, TeamsBody};
 
 #[derive(Debug)]
 pub(super) struct Shape(pub &'static [(&'static str, Treat)]);
@@ -70,7 +72,7 @@ pub(super) const ATTACHMENT: Shape = Shape(&[
 pub(super) const SEND_MAIL: Shape = Shape(&[("message", Object(&MAIL)), ("saveToSentItems", C)]);
 #[rustfmt::skip]
 pub(super) const ANSWER: Shape = Shape(&[
-    ("message", Object(&MAIL)), ("comment", Line("message.comment", usize::MAX)), ("toRecipients", People),
+    ("message", Object(&MAIL)), ("comment", Comment), ("toRecipients", People),
 ]);
 pub(super) const MOVE: Shape = Shape(&[("destinationId", C)]);
 pub(super) const FOLDER: Shape = Shape(&[
@@ -177,7 +179,9 @@ pub(super) fn addresses<'n>(node: &'n Node, found: &mut Vec<&'n str>) {
         Node::Object(members) => {
             for (name, value) in members {
                 match value {
-                    Node::Text(address) if name == "address" => found.push(address),
+                    Node::Text(address) if name.eq_ignore_ascii_case("address") => {
+                        found.push(address)
+                    }
                     _ => addresses(value, found),
                 }
             }
@@ -273,6 +277,16 @@ impl Writing<'_> {
             Line(field, max) => (field, max),
             Subject(field, max) if self.subjects => (field, max),
             Bytes => return self.bytes(name, value),
+            Comment => {
+                return match value {
+                    Node::Text(text) => {
+                        let sealed = self.sealing.body(Form::Text, text, false)?;
+                        Ok(Some(quoted(&sealed)))
+                    }
+                    Node::Null => Ok(None),
+                    _ => Err(unnamed(name)),
+                };
+            }
             Size => return Ok(attachment::sealed_size(parent).map(|size| size.to_string())),
             _ => return Ok(None),
         };
