@@ -249,7 +249,7 @@ fn all_byte(object: &Object, at: usize) -> u8 {
 }
 
 fn ranges(all: &mut Collection, object: &Object, end: usize) {
-    let plain = super::plain(&object);
+    let plain = super::plain(object);
     let total = plain.len();
     let three = [Stretch::File("three-parts.bin", 0, end)];
     let mut put = |name: &str,
