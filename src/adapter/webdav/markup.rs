@@ -23,6 +23,9 @@ pub(super) struct Markup {
     searched: usize,
     /// The quotation mark that is open there, in a tag.
     quote: Option<u8>,
+    /// How often it was read for events.
+    #[cfg(test)]
+    readings: usize,
 }
 
 impl Markup {
@@ -38,6 +41,10 @@ impl Markup {
         self.pending.extend_from_slice(piece);
         if !self.may_hold_event()? {
             return self.within_bounds();
+        }
+        #[cfg(test)]
+        {
+            self.readings += 1;
         }
         let valid = match std::str::from_utf8(&self.pending) {
             Ok(text) => text.len(),
@@ -218,7 +225,6 @@ mod tests {
             let mut events = 0;
             let text = format!("<r>{begin}{}{end}", inner.repeat(15_000));
             for byte in text.as_bytes() {
-                let before = markup.searched;
                 markup
                     .push(&[*byte], |_, _| {
                         events += 1;
@@ -226,11 +232,9 @@ mod tests {
                     })
                     .unwrap();
                 let kept = markup.kept();
-                assert!(
-                    kept < 10 || markup.searched == kept && before + 1 >= kept,
-                    "{begin}"
-                );
+                assert!(kept < 10 || markup.searched == kept, "{begin}");
             }
+            assert!(markup.readings < 5, "{begin}: {}", markup.readings);
             assert_eq!((events, markup.kept()), (2, 0), "{begin}");
         }
     }
