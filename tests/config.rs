@@ -58,6 +58,10 @@ fn private(path: &Path, content: impl AsRef<[u8]>) {
 fn furnish(directory: &Path) {
     private(&directory.join("secret"), "correct horse\n");
     private(&directory.join("empty"), "\n");
+    private(
+        &directory.join("long"),
+        "a secret of thirty-two characters".replace(' ', "-"),
+    );
     private(&directory.join("open"), "known to all\n");
     fs::set_permissions(directory.join("open"), fs::Permissions::from_mode(0o644)).unwrap();
     for (name, hosts) in [
