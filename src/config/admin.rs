@@ -131,14 +131,15 @@ fn subscriber(
     if let Some(name) = &name {
         section.unique(&place, "subscriber", name);
     }
-    let place = section.place(match section.has("secret_file") {
+    let key = match section.has("secret_file") {
         true => "secret_file",
         false => "secret_credential",
-    });
+    };
+    let place = section.place(key);
     let secret = files.secret(section, "secret_file", "secret_credential");
     let secret = secret.and_then(|secret| {
         BearerSecret::new(&secret)
-            .map_err(|message| section.fault_at(&place, message))
+            .map_err(|message| section.fault_at(&place, format!("`{key}`: {message}")))
             .ok()
     });
     let place = section.place("services");
