@@ -14,7 +14,7 @@ use crate::net::{ClientTls, IssueError, Provider, ProviderSettings, TlsError};
 use crate::proxy::Duplicate;
 use crate::seal::EntropyError;
 use crate::seal::aead::{SelfTestError, hardware_aes, self_test};
-use crate::state::{self, Spool, SqliteState, State, StateError};
+use crate::state::{self, Spool, SqliteState, State, StateError, Table};
 
 /// How often what has expired is removed.
 const SWEEP: Duration = Duration::from_secs(3600);
@@ -115,7 +115,7 @@ pub async fn start(mut gateway: Gateway, software_aes: bool) -> Result<Running, 
     });
     let main = Front::new(sites.main, seed, tls, &limits);
     let admin = Front::new(sites.admin, admin_seed, admin_tls, &limits);
-    let upkeep = upkeep(presented, &main, &admin, kept.rows.clone(), sites.lasting);
+    let upkeep = upkeep(presented, &main, &admin, &kept, sites.lasting);
     let running = Running {
         main,
         admin,
@@ -174,7 +174,7 @@ impl Running {
             presented,
             &self.main,
             &self.admin,
-            self.state.rows.clone(),
+            &self.state,
             sites.lasting,
         );
         std::mem::replace(&mut *lock(&self.upkeep), upkeep).abort();
@@ -202,10 +202,11 @@ fn upkeep(
     presented: Presented,
     main: &Front,
     admin: &Front,
-    rows: Arc<SqliteState>,
+    kept: &Kept,
     Lasting { spool, epochs }: Lasting,
 ) -> JoinHandle<()> {
     let (main, admin) = (main.edge.clone(), admin.edge.clone());
+    let (rows, etags) = (kept.rows.clone(), kept.settings.etags);
     tokio::spawn(async move {
         let (mut sweep, mut renew) = (tokio::time::interval(SWEEP), tokio::time::interval(RENEW));
         let mut forget = tokio::time::interval(FORGET);
@@ -214,7 +215,11 @@ fn upkeep(
             tokio::select! {
                 _ = forget.tick() => epochs.iter().for_each(|epochs| epochs.forget(seconds())),
                 _ = sweep.tick() => {
-                    if let Err(error) = rows.sweep(seconds()).await {
+                    let swept = async {
+                        rows.sweep(seconds()).await?;
+                        rows.trim(Table::Alias, etags).await
+                    };
+                    if let Err(error) = swept.await {
                         tracing::warn!(%error, code = error.name(), "the state can't be swept");
                     }
                     if let Err(error) = spool.sweep(SystemTime::now()).await {

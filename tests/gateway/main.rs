@@ -7,6 +7,7 @@
 mod admin;
 mod cancel;
 mod client;
+mod defective;
 mod drain;
 mod exchange;
 mod frames;
