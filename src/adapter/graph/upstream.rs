@@ -9,6 +9,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
+use super::route::Api;
 use super::settings::{self, Host};
 use super::table::Verb;
 use super::{Call, Graph};
@@ -96,7 +97,8 @@ impl Ask {
         ask.copy(call, &SENT);
         // SharePoint's own interface answers XML, in which lengths would not be seen, to who does not ask for JSON
         let accept = text(&ask.headers, ACCEPT).unwrap_or_default();
-        if matches!(call.row.verb, Verb::RestPut | Verb::RestItems) && !accept.contains("json") {
+        let rest = call.row.api == Api::Rest && call.row.verb != Verb::Content;
+        if rest && !accept.contains("json") {
             ask = ask.header(ACCEPT, "application/json;odata=nometadata");
         }
         ask

@@ -5,6 +5,8 @@ use crate::seal::ObjectId;
 use crate::seal::run::{ENTRY, RunEntry};
 
 const VERSION: u8 = 1;
+/// In place of a length that the client has not told yet.
+pub(super) const UNTOLD: u64 = u64::MAX;
 
 /// A session; never changes but for `last`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +38,7 @@ impl UploadRow {
 /// took can be gone on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Attempt {
-    /// Bytes of plaintext of the whole file.
+    /// Bytes of plaintext of the whole file; [`UNTOLD`] where they are not known yet.
     pub total: u64,
     /// Where the fragment begins in the plaintext.
     pub start: u64,
