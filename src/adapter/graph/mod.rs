@@ -1,6 +1,7 @@
 //! Microsoft 365 files: OneDrive and SharePoint through Microsoft Graph and the same API at the tenant's own hosts. Files
 //! are sealed; names, places and times are the provider's. Clients prove who they are to the provider.
 
+mod atom;
 mod batch;
 mod digest;
 mod error;
