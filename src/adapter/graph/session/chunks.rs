@@ -4,13 +4,12 @@
 use http::header::ACCEPT;
 use http::{Response, StatusCode};
 
-use super::fragment::{Told, told};
+use super::fragment::{Fragment, Told, told};
 use super::position::Position;
-use super::row::{Attempt, UNTOLD};
+use super::row::UNTOLD;
 use super::way::{self, Chunk, Op, Way};
 use super::{AGE, Session, document, lost, refused};
-use crate::adapter::graph::digest::digested;
-use crate::adapter::graph::quickxor::QuickXor;
+use crate::adapter::graph::digest::{Fingerprint, digested};
 use crate::adapter::graph::scanner::Kind;
 use crate::adapter::graph::upstream::text;
 use crate::adapter::graph::{Call, DOCUMENT, Graph};
@@ -24,6 +23,8 @@ struct Standing {
     session: Session,
     position: Position,
     held: Vec<u8>,
+    /// It begins with this request.
+    new: bool,
 }
 
 impl Standing {
@@ -89,6 +90,7 @@ impl Graph {
             session,
             position,
             held: held.unwrap_or_default(),
+            new: false,
         })
     }
 
@@ -114,6 +116,7 @@ impl Graph {
                     session: self.begin(call, key, Way::Chunks(chunk)).await?,
                     position: Position::default(),
                     held: Vec::new(),
+                    new: true,
                 })
             }
             standing => standing,
@@ -144,18 +147,35 @@ impl Graph {
         if start != standing.plain() {
             return self.repeated(call, standing, op, start..end, body).await;
         }
-        if op != Op::Finish && end - standing.position.plain() < MIN_RUN {
-            return self.hold(call, standing, op, end, body).await;
+        let begun = standing.new.then(|| standing.session.clone());
+        let answer = if op != Op::Finish && end - standing.position.plain() < MIN_RUN {
+            self.hold(call, standing, op, end, body).await
+        } else {
+            let Standing {
+                session,
+                position,
+                held,
+                ..
+            } = standing;
+            let total = if op == Op::Finish { end } else { UNTOLD };
+            let (body, print) = digested(body, Fingerprint::default());
+            let fragment = Fragment {
+                range: position.plain()..end,
+                total,
+                body: body.after(held),
+                print: Some(print),
+            };
+            self.fragment(call, session, &position, fragment).await
+        };
+        // nothing is kept for who may not write there; after 408 it is not clear what was taken
+        let status = match &answer {
+            Ok(answer) => answer.status().as_u16(),
+            Err(refusal) => refusal.status(),
+        };
+        if let (Some(session), 400..=407 | 409..=499) = (begun, status) {
+            self.forget(&session).await?;
         }
-        let Standing {
-            session,
-            position,
-            held,
-        } = standing;
-        let total = if op == Op::Finish { end } else { UNTOLD };
-        let (range, body) = (position.plain()..end, body.after(held));
-        self.fragment(call, session, &position, &range, total, body)
-            .await
+        answer
     }
 
     /// Keeps what is too short for a run. Nothing of it goes up yet.
@@ -224,39 +244,20 @@ impl Graph {
         if op == Op::Finish || range.end != end || range.is_empty() {
             return Err(elsewhere(end));
         }
-        let last = standing.position.last.as_ref();
         let same = if range.start >= settled {
             let at = usize::try_from(range.start - settled).unwrap_or(usize::MAX);
-            let there = standing.held.get(at..).unwrap_or_default();
-            body.collect(MIN_RUN as usize).await? == there
+            let sent = body.collect(MIN_RUN as usize).await?;
+            standing.held.get(at..).is_some_and(|held| held == sent)
         } else {
-            match last.filter(|last| last.start == range.start && settled == end) {
-                Some(last) => self.is_same(&standing.session, last, body).await?,
-                None => false,
-            }
+            let (mut body, print) = digested(body, Fingerprint::default());
+            while body.next().await?.is_some() {}
+            let there = standing.position.last.as_ref().map(|last| last.print);
+            settled == end && print.get().map(Fingerprint::value) == there
         };
         match same {
             true => Ok(document(own(call, op, end))),
             false => Err(elsewhere(end)),
         }
-    }
-
-    /// Whether the body is what an attempt sealed, by its length and hash.
-    async fn is_same(
-        &self,
-        session: &Session,
-        last: &Attempt,
-        body: Plain,
-    ) -> Result<bool, Refusal> {
-        let before = match last.entry.part {
-            0 | 1 => None,
-            part => Some(self.counted(session, part - 1).await?.ok_or_else(lost)?),
-        };
-        let state = before.map_or([0; 20], |before| before.hash);
-        let (mut body, done) = digested(body, QuickXor::resume(state, last.start));
-        while body.next().await?.is_some() {}
-        let read = done.get().map(QuickXor::state);
-        Ok(read == Some((last.hash, last.plain_end())))
     }
 }
 

@@ -12,7 +12,7 @@ use super::ranges::{Expected, content_range};
 use super::row::Attempt;
 use super::way::Way;
 use super::{AGE, Session, refused};
-use crate::adapter::graph::digest::{Digested, digested};
+use crate::adapter::graph::digest::{Digested, Fingerprint, digested};
 use crate::adapter::graph::index::Known;
 use crate::adapter::graph::quickxor::QuickXor;
 use crate::adapter::graph::scanner::Kind;
@@ -40,6 +40,17 @@ pub(super) enum Told {
     Other(Response<Sealed>),
 }
 
+/// What a client sends of a file.
+pub(super) struct Fragment {
+    /// In the plaintext.
+    pub range: Range<u64>,
+    /// Bytes of the whole file; [`UNTOLD`](super::row::UNTOLD) where they are not known yet.
+    pub total: u64,
+    pub body: Plain,
+    /// Of the client's own bytes in it, where they may come again.
+    pub print: Option<Digested<Fingerprint>>,
+}
+
 impl Graph {
     pub(super) async fn put_fragment(
         &self,
@@ -50,19 +61,22 @@ impl Graph {
         let (range, total) = asked(call)?;
         let position = self.position(call, &mut session, false).await?;
         check(&position, &range, total)?;
-        self.fragment(call, session, &position, &range, total, body)
-            .await
+        let fragment = Fragment {
+            range,
+            total,
+            body,
+            print: None,
+        };
+        self.fragment(call, session, &position, fragment).await
     }
 
-    /// Sends a fragment that is the next one. `total`: bytes of the whole file; `UNTOLD` where they are not known yet.
+    /// Sends a fragment that is the next one.
     pub(super) async fn fragment(
         &self,
         call: &Call<'_>,
         mut session: Session,
         position: &Position,
-        range: &Range<u64>,
-        total: u64,
-        body: Plain,
+        fragment: Fragment,
     ) -> Result<Response<Released>, Refusal> {
         if u64::from(position.part()) >= MAX_RUNS {
             return Err(refused(
@@ -70,7 +84,7 @@ impl Graph {
                 "A file has at most 65,536 fragments.",
             ));
         }
-        let attempt = self.send_fragment(call, &session, position, range, total, body);
+        let attempt = self.send_fragment(call, &session, position, fragment);
         let (attempt, sent_to, response) = attempt.await?;
         let status = response.status();
         if !session.way.taken(status, attempt.is_last()) {
@@ -147,10 +161,14 @@ impl Graph {
         call: &Call<'_>,
         session: &Session,
         position: &Position,
-        range: &Range<u64>,
-        total: u64,
-        body: Plain,
+        fragment: Fragment,
     ) -> Result<(Attempt, u64, Response<Sealed>), Refusal> {
+        let Fragment {
+            range,
+            total,
+            body,
+            print,
+        } = fragment;
         let last = range.end == total;
         let object = session.row.object;
         let (begin, carried) = self.carried(call, session, position).await?;
@@ -197,6 +215,7 @@ impl Graph {
             base: first.min(run_end),
             end: run_end,
             done,
+            print,
             closing,
             kept: Arc::default(),
             faults: faults.clone(),
@@ -396,6 +415,7 @@ struct Keeper {
     base: u64,
     end: u64,
     done: Digested,
+    print: Option<Digested<Fingerprint>>,
     closing: Option<Close>,
     /// What was written.
     kept: Arc<OnceLock<Attempt>>,
@@ -423,6 +443,7 @@ impl Keeper {
             zeros: closing.zeros,
             trailer: u32::try_from(trailer.len()).map_err(|_| Refusal::new(&INTERNAL))?,
             hash: digest.state().0,
+            print: self.print()?,
             entry,
         };
         let tail = [rest.as_bytes(), trailer].concat();
@@ -435,6 +456,14 @@ impl Keeper {
         }
         let _ = self.kept.set(attempt);
         Ok(closing)
+    }
+
+    fn print(&self) -> Result<[u8; 32], Refusal> {
+        let Some(print) = &self.print else {
+            return Ok([0; 32]);
+        };
+        let print = print.get().ok_or_else(|| Refusal::new(&INTERNAL))?;
+        Ok(print.value())
     }
 
     fn key(&self, table: Table, entry: &RunEntry) -> RowKey {

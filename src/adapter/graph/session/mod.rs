@@ -35,6 +35,7 @@ const LIMIT: u64 = (60 << 20) - UNIT;
 const AGE: u64 = 30 * 24 * 3600;
 
 /// A session, and where its row is.
+#[derive(Clone)]
 struct Session {
     key: RowKey,
     row: UploadRow,

@@ -149,19 +149,6 @@ impl Graph {
         }
     }
 
-    /// The attempt that counts of a fragment.
-    pub(super) async fn counted(
-        &self,
-        session: &Session,
-        part: u32,
-    ) -> Result<Option<Attempt>, Refusal> {
-        let object = &session.row.object;
-        match self.chosen(object, part).await? {
-            Some(salt) => self.attempt(object, part, &salt).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
     async fn chosen(&self, object: &ObjectId, part: u32) -> Result<Option<[u8; 32]>, Refusal> {
         let key = self.attempt_key(Table::Complete, object, Some(part), None);
         let salt = self.vault.get(Table::Complete, &key).await?;

@@ -51,6 +51,8 @@ pub(super) struct Attempt {
     pub trailer: u32,
     /// The digest of the plaintext up to the fragment's end.
     pub hash: [u8; SIZE],
+    /// Of the client's bytes that ended it, where they may come again; else zeros.
+    pub print: [u8; 32],
     pub entry: RunEntry,
 }
 
@@ -81,6 +83,7 @@ impl Attempt {
         }
         out.extend_from_slice(&self.trailer.to_be_bytes());
         out.extend_from_slice(&self.hash);
+        out.extend_from_slice(&self.print);
         out.extend_from_slice(&self.entry.encode());
         out
     }
@@ -95,6 +98,7 @@ impl Attempt {
             zeros: u64::from_be_bytes(row.take()?),
             trailer: u32::from_be_bytes(row.take()?),
             hash: row.take()?,
+            print: row.take()?,
             entry: RunEntry::decode(&row.take::<ENTRY>()?),
         };
         let whole = row.end() && read.base <= read.end && read.plain_end() <= read.total;
@@ -143,6 +147,7 @@ mod tests {
             zeros: 4,
             trailer: 5,
             hash: [6; SIZE],
+            print: [7; 32],
             entry: RunEntry {
                 length: 50,
                 part: 2,

@@ -163,6 +163,7 @@ pub(super) fn guid(text: &str) -> Result<String, Refusal> {
 }
 
 /// The interface of one session.
+#[derive(Clone)]
 pub(super) enum Way {
     Ranges,
     Chunks(Chunk),
