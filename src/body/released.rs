@@ -66,11 +66,7 @@ impl Sealed {
         }
         let front = front.freeze();
         let first = front.slice(..front.len().min(n));
-        let rest = Fronted {
-            front: Some(front),
-            rest: self.0,
-        };
-        Ok((first, Self(Box::pin(rest))))
+        Ok((first, Self(Box::pin(Fronted::new(front, self.0)))))
     }
 
     /// The answer from its byte `n` on; for providers that give the whole where a range was asked for.
@@ -88,11 +84,7 @@ impl Sealed {
             left -= passed;
             let front = data.split_off(passed as usize);
             if !front.is_empty() {
-                let rest = Fronted {
-                    front: Some(front),
-                    rest: self.0,
-                };
-                return Ok(Self(Box::pin(rest)));
+                return Ok(Self(Box::pin(Fronted::new(front, self.0))));
             }
         }
         Ok(self)
@@ -104,9 +96,18 @@ impl Sealed {
 }
 
 /// Bytes that were read already, and the rest.
-struct Fronted {
+pub(super) struct Fronted {
     front: Option<Bytes>,
     rest: Chunks,
+}
+
+impl Fronted {
+    pub fn new(front: Bytes, rest: Chunks) -> Self {
+        Self {
+            front: Some(front),
+            rest,
+        }
+    }
 }
 
 impl Body for Fronted {
