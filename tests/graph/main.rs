@@ -8,8 +8,10 @@
 )]
 
 mod batches;
+mod chunks;
 mod content;
 mod gate;
+mod library;
 mod listings;
 mod messages;
 mod provider;
