@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Empty, Full};
 
 use super::cleared::{collect, next};
 use super::rewrite::{Rewrite, RewriteBody};
-use super::{Chunks, Fault, FaultSlot, OpenBody, ScanBody, Switched};
+use super::{Chunks, Fault, FaultSlot, OpenBody, Plain, ScanBody, Switched};
 use crate::error::Refusal;
 use crate::policy::RelayPermit;
 
@@ -26,6 +26,12 @@ pub struct Sealed(Chunks);
 impl Sealed {
     pub fn new(chunks: Chunks) -> Self {
         Self(chunks)
+    }
+
+    /// Sealed text that a client inside has, to be opened for it. It is the client's own: there is no way from here to a
+    /// [`super::Cleared`] body but by sealing.
+    pub fn brought(body: Plain) -> Self {
+        Self(body.into_chunks())
     }
 
     /// The whole answer in memory; for documents that the gateway reads itself (a listing, an error, a trailer).
