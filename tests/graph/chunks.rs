@@ -399,7 +399,7 @@ fn an_upload_is_cancelled_by_its_id_wherever_that_stands() {
             format!("{}-", SIZE + 4)
         );
         assert_eq!(post(&gate, operation, body).status, 200);
-        assert_eq!((stands(&gate), rows(&gate)), (None, 0));
+        assert_eq!((rows(&gate), stands(&gate)), (0, None));
         assert!(gate.provider.library.uploads.lock().unwrap().is_empty());
     }
 }
