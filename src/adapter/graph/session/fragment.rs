@@ -2,11 +2,12 @@
 //! attempt is written before its request can be complete.
 
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use http::{Response, StatusCode};
 
+use super::keeper::{Close, Keeper};
 use super::position::Position;
 use super::ranges::{Expected, content_range};
 use super::row::Attempt;
@@ -19,15 +20,12 @@ use crate::adapter::graph::scanner::Kind;
 use crate::adapter::graph::upstream::{put, text};
 use crate::adapter::graph::{Call, DOCUMENT, Graph};
 use crate::body::{
-    Cleared, Closing, Fault, FaultSlot, FragmentBody, Plain, Released, SealBody, SealPlan, Sealed,
-    SealedRest, Tail,
+    Cleared, FragmentBody, Plain, Released, SealBody, SealPlan, Sealed, SealedRest, Tail,
 };
 use crate::error::{INTERNAL, Refusal, STATE_UNAVAILABLE, TOO_LARGE, UPSTREAM_INVALID};
 use crate::seal::layout::{self, MAX_RUNS, MIN_RUN};
-use crate::seal::run::RunEntry;
-use crate::seal::trailer::{Digest, Digests, seal_trailer};
-use crate::seal::{Context, EpochKeys, ObjectId, Salt, SaltSource, SealedBytes};
-use crate::state::{Component, RowKey, Table, Vault};
+use crate::seal::{SaltSource, SealedBytes};
+use crate::state::Table;
 
 /// Longest fragment that the provider takes (Microsoft Graph, "driveItem: createUploadSession").
 const LONGEST: u64 = 60 << 20;
@@ -394,107 +392,4 @@ pub(super) async fn told(
         return Ok(None);
     }
     Ok(Some(Told::More(Response::from_parts(head, ()), document)))
-}
-
-/// What closes the object, with the last fragment.
-struct Close {
-    /// Before it.
-    runs: Vec<RunEntry>,
-    keys: Arc<EpochKeys>,
-    salt: Salt,
-}
-
-/// Writes the state of an attempt.
-struct Keeper {
-    vault: Arc<Vault>,
-    context: Arc<Context>,
-    object: ObjectId,
-    expires: u64,
-    total: u64,
-    start: u64,
-    base: u64,
-    end: u64,
-    done: Digested,
-    print: Option<Digested<Fingerprint>>,
-    closing: Option<Close>,
-    /// What was written.
-    kept: Arc<OnceLock<Attempt>>,
-    faults: FaultSlot,
-}
-
-impl Keeper {
-    async fn keep(self, entry: RunEntry, rest: SealedBytes) -> Result<Closing, Fault> {
-        let faults = self.faults.clone();
-        self.write(entry, rest)
-            .await
-            .map_err(|refusal| faults.refuse(refusal))
-    }
-
-    async fn write(self, entry: RunEntry, rest: SealedBytes) -> Result<Closing, Refusal> {
-        let digest = self.done.get().ok_or_else(|| Refusal::new(&INTERNAL))?;
-        let closing = self.close(&entry, digest)?;
-        let trailer = closing.trailer.as_ref().map(SealedBytes::as_bytes);
-        let trailer = trailer.unwrap_or_default();
-        let attempt = Attempt {
-            total: self.total,
-            start: self.start,
-            base: self.base,
-            end: self.end,
-            zeros: closing.zeros,
-            trailer: u32::try_from(trailer.len()).map_err(|_| Refusal::new(&INTERNAL))?,
-            hash: digest.state().0,
-            print: self.print()?,
-            entry,
-        };
-        let tail = [rest.as_bytes(), trailer].concat();
-        // the row that says that there was an attempt comes last
-        for (table, value) in [(Table::Tail, tail), (Table::Part, attempt.encode())] {
-            let key = self.key(table, &attempt.entry);
-            self.vault
-                .put(table, &key, &value, Some(self.expires))
-                .await?;
-        }
-        let _ = self.kept.set(attempt);
-        Ok(closing)
-    }
-
-    fn print(&self) -> Result<[u8; 32], Refusal> {
-        let Some(print) = &self.print else {
-            return Ok([0; 32]);
-        };
-        let print = print.get().ok_or_else(|| Refusal::new(&INTERNAL))?;
-        Ok(print.value())
-    }
-
-    fn key(&self, table: Table, entry: &RunEntry) -> RowKey {
-        let components = [
-            Component::Name(&self.object.0),
-            Component::Order(entry.part.into()),
-            Component::Name(&entry.salt),
-        ];
-        self.vault.key(table, &components)
-    }
-
-    fn close(&self, entry: &RunEntry, digest: &QuickXor) -> Result<Closing, Refusal> {
-        let Some(close) = &self.closing else {
-            return Ok(Closing::default());
-        };
-        let mut runs = close.runs.clone();
-        runs.push(entry.clone());
-        let mut digests = Digests::default();
-        digests.set(Digest::QuickXor, &digest.value(), false);
-        let trailer = seal_trailer(
-            &close.keys,
-            &self.context,
-            self.object,
-            close.salt,
-            &runs,
-            &digests,
-        );
-        let zeros = layout::zeros_len(runs.iter().map(|run| run.length));
-        Ok(Closing {
-            zeros: zeros.ok_or_else(|| Refusal::new(&INTERNAL))?,
-            trailer: Some(trailer.map_err(|error| Refusal::new(&INTERNAL).cause(error))?),
-        })
-    }
 }

@@ -3,6 +3,7 @@
 
 mod chunks;
 mod fragment;
+mod keeper;
 mod position;
 mod ranges;
 mod row;
