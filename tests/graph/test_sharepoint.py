@@ -90,19 +90,20 @@ def test_a_chunk_again_and_elsewhere(way, folder, canary):
     file = f"web/GetFileByServerRelativeUrl('{folder}/r.bin')"
     rest(way, "POST", f"web/GetFolderByServerRelativeUrl('{folder}')/Files/add(url='r.bin',overwrite=true)")
     go_on = f"{file}/ContinueUpload(uploadId=guid'{upload}',fileOffset={{}})"
-    assert code(ask(way, "POST", go_on.format(0), data))[0] == 404
+    # who is refused before the body was read may find the connection closed: such bodies are short here
+    assert code(ask(way, "POST", go_on.format(0), data[:9]))[0] == 404
     for _ in range(2):
         assert rest(way, "POST", f"{file}/StartUpload(uploadId=guid'{upload}')", data[:CHUNK])["value"] == str(CHUNK)
     for _ in range(2):
         assert rest(way, "POST", go_on.format(CHUNK), data[:CHUNK])["value"] == str(2 * CHUNK)
     assert code(ask(way, "POST", go_on.format(CHUNK), data[1 : CHUNK + 1]))[0] == 409
-    assert code(ask(way, "POST", go_on.format(CHUNK + 1), data[:CHUNK]))[0] == 409
+    assert code(ask(way, "POST", go_on.format(CHUNK + 1), data[:9]))[0] == 409
     other = f"{file}/StartUpload(uploadId=guid'{uuid.uuid4()}')"
-    assert code(ask(way, "POST", other, data[:CHUNK]))[0] == 423
+    assert code(ask(way, "POST", other, data[:9]))[0] == 423
     # the client says the id in the body
     cancel = json.dumps({"uploadId": upload}).encode()
     assert ask(way, "POST", f"{file}/CancelUpload", cancel, Content_Type="application/json;odata=verbose")[0] == 200
-    assert code(ask(way, "POST", go_on.format(2 * CHUNK), data))[0] == 404
+    assert code(ask(way, "POST", go_on.format(2 * CHUNK), data[:9]))[0] == 404
     assert rest(way, "GET", file)["Length"] == "0"
 
 
