@@ -7,11 +7,14 @@
     reason = "a test fails by panicking"
 )]
 
+mod attachments;
 mod batches;
 mod content;
 mod gate;
 mod listings;
+mod mailbox;
 mod messages;
+mod mime;
 mod provider;
 mod refusals;
 mod rest;

@@ -126,13 +126,8 @@ fn what_is_not_named_does_not_go_up() {
     with["subject"] = "x".repeat(96).into();
     let refused = send(&gate, "POST", "/v1.0/me/messages", &with);
     assert_eq!(refused.code(), "field-too-long");
-    let mime = [("content-type", "text/plain")];
-    let refused = gate.send("POST", "/v1.0/me/sendMail", &mime, b"U3ViamVjdDogeA==");
-    assert_eq!(refused.code(), "request-refused");
     let target = "/v1.0/me/messages?$filter=contains(subject,%27Plan%27)";
     assert_eq!(gate.send("GET", target, &[], b"").code(), "search-sealed");
-    let refused = gate.send("GET", "/v1.0/me/messages/1/$value", &[], b"");
-    assert_eq!(refused.code(), "operation-denied");
     assert!(sent(&gate).is_empty());
 }
 

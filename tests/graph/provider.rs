@@ -96,7 +96,7 @@ pub struct Provider {
     pub closed_ranges: bool,
 }
 
-fn json_answer(status: u16, document: &Value) -> Canned {
+pub fn json_answer(status: u16, document: &Value) -> Canned {
     let kind = (
         "content-type",
         "application/json; odata.metadata=minimal".to_owned(),
@@ -104,7 +104,7 @@ fn json_answer(status: u16, document: &Value) -> Canned {
     (status, vec![kind], document.to_string().into_bytes())
 }
 
-fn error(status: u16, code: &str) -> Canned {
+pub fn error(status: u16, code: &str) -> Canned {
     json_answer(status, &json!({"error": {"code": code, "message": "m"}}))
 }
 
@@ -160,6 +160,9 @@ impl Provider {
     }
 
     fn handle(&self, seen: &Seen) -> Canned {
+        if let Some(answer) = self.mailbox(seen) {
+            return answer;
+        }
         let path = seen.target.split('?').next().unwrap();
         let name = path
             .split_once("root:/")
@@ -383,7 +386,10 @@ impl Provider {
             return Ok(answer.clone());
         }
         drop(canned);
-        let fragment = seen.method == "PUT" && seen.target.contains("/uploadSession");
+        let fragment = seen.method == "PUT"
+            && ["/uploadSession", "/AttachmentSessions("]
+                .iter()
+                .any(|part| seen.target.contains(part));
         let fail = if fragment {
             self.fails.lock().unwrap().pop_front().flatten()
         } else {

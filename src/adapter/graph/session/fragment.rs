@@ -10,7 +10,8 @@ use http::{Method, Response, StatusCode};
 use super::position::Position;
 use super::ranges::{Expected, content_range, expected, shown};
 use super::row::Attempt;
-use super::{AGE, LIMIT, Session, UNIT, refused};
+use super::rules::Rules;
+use super::{AGE, Session, refused};
 use crate::adapter::graph::digest::{Digested, digested};
 use crate::adapter::graph::index::Known;
 use crate::adapter::graph::quickxor::QuickXor;
@@ -27,9 +28,6 @@ use crate::seal::trailer::{Digest, Digests, seal_trailer};
 use crate::seal::{Context, EpochKeys, ObjectId, Salt, SaltSource, SealedBytes};
 use crate::state::{Component, RowKey, Table, Vault};
 
-/// Longest fragment that the provider takes (Microsoft Graph, "driveItem: createUploadSession").
-const LONGEST: u64 = 60 << 20;
-
 /// The answer to a request that sent sealed bytes.
 pub(super) enum Told {
     /// More is expected, or that the session is committed; with the document.
@@ -45,7 +43,7 @@ impl Graph {
         mut session: Session,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
-        let (range, total) = asked(call)?;
+        let (range, total) = asked(call, self.rules(call))?;
         let position = self.position(call, &mut session, false).await?;
         check(&position, &range, total)?;
         let attempt = self.send_fragment(call, &session, &position, &range, total, body);
@@ -61,7 +59,7 @@ impl Graph {
             return self.answer(call, response);
         }
         self.count(call, &mut session, &attempt).await?;
-        let sent = match told(response, sent_to).await? {
+        let sent = match told(self.rules(call), response, sent_to).await? {
             Some(sent) => {
                 self.send_rest(call, &session, &attempt, sent_to, sent)
                     .await?
@@ -107,6 +105,11 @@ impl Graph {
         if !made {
             return self.answer(call, response);
         }
+        if self.rules(call).attaches {
+            let answer = self.opened_message(call, response).await;
+            self.forget(session).await?;
+            return answer;
+        }
         let (hash, length) = (attempt.hash, attempt.plain_end());
         let known = Known {
             length,
@@ -127,6 +130,7 @@ impl Graph {
         total: u64,
         body: Plain,
     ) -> Result<(Attempt, u64, Response<Sealed>), Refusal> {
+        let rules = self.rules(call);
         let last = range.end == total;
         let object = session.row.object;
         let (begin, carried) = self.carried(call, session, position).await?;
@@ -137,9 +141,9 @@ impl Graph {
         let target = if last {
             whole
         } else {
-            run_end - run_end % UNIT
+            rules.whole_units(run_end)
         };
-        let first = target.min(begin + LIMIT);
+        let first = target.min(begin + rules.limit);
         let state = position.last.as_ref().map_or([0; 20], |last| last.hash);
         let (body, done) = digested(body, QuickXor::resume(state, range.start));
         let faults = body.faults();
@@ -215,9 +219,10 @@ impl Graph {
             return Ok((0, SealedBytes::from_seal(Vec::new())));
         };
         let mut next = position.next;
-        let settled = last.end - last.end % UNIT;
+        let rules = self.rules(call);
+        let settled = rules.whole_units(last.end);
         while next < settled {
-            let piece = next..settled.min(next + LIMIT);
+            let piece = next..settled.min(next + rules.limit);
             next = piece.end;
             let response = self.send_kept(call, session, last, piece).await?;
             if !response.status().is_success() {
@@ -279,16 +284,17 @@ impl Graph {
         from: u64,
         first: Told,
     ) -> Result<Option<Told>, Refusal> {
+        let rules = self.rules(call);
         let target = match attempt.is_last() {
             true => attempt.sealed_end(),
-            false => attempt.end - attempt.end % UNIT,
+            false => rules.whole_units(attempt.end),
         };
         let (mut sent, mut next) = (first, from);
         while next < target && matches!(sent, Told::More(..)) {
-            let piece = next..target.min(next + LIMIT);
+            let piece = next..target.min(next + rules.limit);
             next = piece.end;
             let response = self.send_kept(call, session, attempt, piece).await?;
-            match told(response, next).await? {
+            match told(rules, response, next).await? {
                 Some(told) => sent = told,
                 None => return Ok(None),
             }
@@ -298,7 +304,7 @@ impl Graph {
 }
 
 /// What the request says of its place in the file.
-fn asked(call: &Call<'_>) -> Result<(Range<u64>, u64), Refusal> {
+fn asked(call: &Call<'_>, rules: &Rules) -> Result<(Range<u64>, u64), Refusal> {
     let headers = &call.head.headers;
     let wrong = |why| refused(StatusCode::BAD_REQUEST, why);
     let (range, total) = text(headers, CONTENT_RANGE)
@@ -308,10 +314,10 @@ fn asked(call: &Call<'_>) -> Result<(Range<u64>, u64), Refusal> {
     if length != Some(range.end - range.start) {
         return Err(wrong("The fragment's length is not that of its range."));
     }
-    if range.end - range.start > LONGEST {
+    if range.end - range.start > rules.longest {
         return Err(refused(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "A fragment holds at most 60 MiB.",
+            "The fragment is longer than the provider takes (60 MiB of a file, 4 MiB of an attachment).",
         ));
     }
     Ok((range, total))
@@ -346,8 +352,12 @@ fn piece(call: &Call<'_>, range: Range<u64>, whole: u64) -> Ask {
 }
 
 /// `next`: the byte that the provider must expect now. `None`: it expects another.
-async fn told(response: Response<Sealed>, next: u64) -> Result<Option<Told>, Refusal> {
-    if response.status() != StatusCode::ACCEPTED || !is_json(response.headers()) {
+async fn told(
+    rules: &Rules,
+    response: Response<Sealed>,
+    next: u64,
+) -> Result<Option<Told>, Refusal> {
+    if !rules.expects_more(response.status()) || !is_json(response.headers()) {
         return Ok(Some(Told::Other(response)));
     }
     let (head, body) = response.into_parts();

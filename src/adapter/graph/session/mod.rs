@@ -5,6 +5,7 @@ mod fragment;
 mod position;
 mod ranges;
 mod row;
+mod rules;
 
 use std::sync::LazyLock;
 
@@ -23,10 +24,6 @@ use crate::policy::DocumentPermit;
 use crate::seal::{SaltSource, layout};
 use crate::state::{RowKey, Table};
 
-/// Every request but the last holds a multiple of this (Microsoft Graph, "driveItem: createUploadSession").
-const UNIT: u64 = 327_680;
-/// The longest request: less than 60 MiB.
-const LIMIT: u64 = (60 << 20) - UNIT;
 /// How long a session is remembered, in seconds.
 const AGE: u64 = 30 * 24 * 3600;
 
@@ -91,12 +88,27 @@ impl Graph {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         let document = body.collect(DOCUMENT).await?;
+        let begun = match document.is_empty() {
+            true => None,
+            false => Some(begun(&document)?),
+        };
+        self.begin_session(call, permit, begun).await
+    }
+
+    /// `document`: what the provider is told of the file.
+    pub(super) async fn begin_session(
+        &self,
+        call: &Call<'_>,
+        permit: &DocumentPermit,
+        document: Option<Vec<u8>>,
+    ) -> Result<Response<Released>, Refusal> {
         let mut ask = Ask::from_client(call);
-        let body = if document.is_empty() {
-            Cleared::empty()
-        } else {
-            ask = ask.header(CONTENT_TYPE, "application/json");
-            Cleared::document(begun(&document)?, permit)
+        let body = match document {
+            None => Cleared::empty(),
+            Some(document) => {
+                ask = ask.header(CONTENT_TYPE, "application/json");
+                Cleared::document(document, permit)
+            }
         };
         let response = self.send(ask, body).await?;
         if !response.status().is_success() || !is_json(response.headers()) {

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 
 use super::ranges::{Expected, expected};
 use super::row::{Attempt, UploadRow};
-use super::{AGE, Session, UNIT, lost, refused};
+use super::{AGE, Session, lost, refused};
 use crate::adapter::graph::upstream::Ask;
 use crate::adapter::graph::{Call, DOCUMENT, Graph};
 use crate::error::{Refusal, STATE_UNAVAILABLE, UPSTREAM_INVALID};
@@ -83,12 +83,13 @@ impl Graph {
         session: &mut Session,
         ask: bool,
     ) -> Result<Position, Refusal> {
+        let rules = self.rules(call);
         let mut told: Option<(Option<u64>, Vec<u8>)> = None;
         loop {
             let last = self.last(session).await?;
             let part = last.as_ref().map_or(0, |last| last.entry.part);
             let candidates = self.attempts(&session.row.object, part + 1).await?;
-            let settled = last.as_ref().map_or(0, |last| last.end - last.end % UNIT);
+            let settled = last.as_ref().map_or(0, |last| rules.whole_units(last.end));
             let open = |last: &Attempt| last.base < settled || last.is_last();
             let sure = candidates.is_empty() && !last.as_ref().is_some_and(open);
             if sure && !ask {
@@ -108,7 +109,7 @@ impl Graph {
             let total = candidates.first().or(last.as_ref()).map(|any| any.total);
             let whole = total.and_then(layout::sealed_len);
             let next = next.or(whole).unwrap_or(u64::MAX);
-            if next % UNIT != 0 && Some(next) != whole {
+            if rules.whole_units(next) != next && Some(next) != whole {
                 return Err(self.drop_session(call, session).await);
             }
             if last.as_ref().map_or(next == 0, |last| last.holds(next)) {
