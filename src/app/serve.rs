@@ -24,7 +24,7 @@ use crate::seal::aead::{SelfTestError, hardware_aes, self_test};
 use crate::seal::name::NameKey;
 use crate::seal::token::Index;
 use crate::seal::{EntropyError, SaltSource};
-use crate::state::{self, Spool, SqliteState, State, StateError, Vault};
+use crate::state::{self, Spool, SqliteState, State, StateError, Table, Vault};
 
 /// How often what has expired is removed.
 const SWEEP: Duration = Duration::from_secs(3600);
@@ -120,7 +120,7 @@ pub async fn start(gateway: Gateway, software_aes: bool) -> Result<Running, Star
     os_random(&mut seed)?;
     let proxy = Arc::new(Proxy::new(site, u64::from_ne_bytes(seed)));
     let edge = Edge::new(proxy.clone(), tls, edge_bounds(&limits));
-    let upkeep = upkeep(presented, edge.clone(), kept.rows.clone(), lasting);
+    let upkeep = upkeep(presented, edge.clone(), &kept, lasting);
     let running = Running {
         proxy,
         edge,
@@ -181,12 +181,7 @@ impl Running {
             });
             listening.extend(opened);
         }
-        let upkeep = upkeep(
-            presented,
-            self.edge.clone(),
-            self.state.rows.clone(),
-            lasting,
-        );
+        let upkeep = upkeep(presented, self.edge.clone(), &self.state, lasting);
         std::mem::replace(&mut *lock(&self.upkeep), upkeep).abort();
         Ok(())
     }
@@ -257,9 +252,10 @@ fn pair(certificate: &Certificate) -> Pair<'_> {
 fn upkeep(
     presented: Presented,
     edge: Arc<Edge>,
-    rows: Arc<SqliteState>,
+    kept: &Kept,
     Lasting { spool, epochs }: Lasting,
 ) -> JoinHandle<()> {
+    let (rows, etags) = (kept.rows.clone(), kept.settings.etags);
     tokio::spawn(async move {
         let (mut sweep, mut renew) = (tokio::time::interval(SWEEP), tokio::time::interval(RENEW));
         let mut forget = tokio::time::interval(FORGET);
@@ -268,7 +264,11 @@ fn upkeep(
             tokio::select! {
                 _ = forget.tick() => epochs.iter().for_each(|epochs| epochs.forget(seconds())),
                 _ = sweep.tick() => {
-                    if let Err(error) = rows.sweep(seconds()).await {
+                    let swept = async {
+                        rows.sweep(seconds()).await?;
+                        rows.trim(Table::Alias, etags).await
+                    };
+                    if let Err(error) = swept.await {
                         tracing::warn!(%error, code = error.name(), "the state can't be swept");
                     }
                     if let Err(error) = spool.sweep(SystemTime::now()).await {

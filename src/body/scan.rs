@@ -6,7 +6,9 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
-use super::{Chunks, Fault, Sealed};
+use super::cleared::collect;
+use super::{Chunks, Fault, FaultSlot, Sealed};
+use crate::error::Refusal;
 use crate::seal::scan::{Found, Opens, Output, Reading, Scanner};
 
 /// Follows a text as it passes, and tells the scanner where tokens open. What it keeps back is bounded.
@@ -64,6 +66,15 @@ impl ScanBody {
             guide: Some(Box::new(guide)),
             ..Self::new(source, reading, Opens::Nothing, done)
         }
+    }
+
+    /// The whole text in memory, for what is judged before any of it is given out.
+    ///
+    /// # Errors
+    /// `TOO_LARGE` beyond `limit` bytes, or what broke the stream.
+    pub async fn collect(self, limit: usize) -> Result<Vec<u8>, Refusal> {
+        let mut chunks: Chunks = Box::pin(self);
+        collect(&mut chunks, limit, &FaultSlot::default()).await
     }
 
     fn push(&mut self, data: Bytes) -> Result<(), Fault> {

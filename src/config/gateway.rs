@@ -190,11 +190,13 @@ fn state(mut section: Section<'_, '_>, files: &Files) -> Option<state::Settings>
     let directory = section.or("directory", "\"state\"", value::string);
     let spool_quota = section.or("spool_quota", "\"16 GiB\"", value::size);
     let spool_age = section.or("spool_age", "\"30d\"", value::duration);
+    let etags = section.or("etags", "2000000", value::count);
     section.finish();
     Some(state::Settings {
         directory: files.path(directory?),
         spool_quota: spool_quota?,
         spool_age: spool_age?,
+        etags: etags?,
     })
 }
 

@@ -6,6 +6,7 @@
 
 mod cancel;
 mod client;
+mod defective;
 mod drain;
 mod exchange;
 mod frames;

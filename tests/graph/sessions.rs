@@ -369,6 +369,11 @@ impl State for Dying {
         self.live()?;
         self.rows.sweep(now).await
     }
+
+    async fn trim(&self, table: Table, keep: u64) -> Result<Swept, StateError> {
+        self.live()?;
+        self.rows.trim(table, keep).await
+    }
 }
 
 /// The bytes of a fragment as the client has them at its n-th try.

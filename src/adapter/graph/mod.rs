@@ -34,9 +34,9 @@ use self::upstream::{Address, Ask, Wire};
 use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Cleared, Plain, Released, Upstream};
-use crate::error::{HOST_UNKNOWN, INTERNAL, KEY_UNAVAILABLE, OPERATION_DENIED, PROTOCOL, Refusal};
+use crate::error::{HOST_UNKNOWN, INTERNAL, OPERATION_DENIED, PROTOCOL, Refusal};
 use crate::policy::{DocumentPermit, Policy, RelayPermit, Verdict};
-use crate::seal::{Context, EntropyError, EpochKeys, Epochs, LookupError, SaltSource};
+use crate::seal::{Context, EntropyError, EpochKeys, Epochs, SaltSource};
 use crate::state::Vault;
 
 /// Documents that clients send about items are short.
@@ -184,10 +184,7 @@ impl Graph {
 
     /// The epoch to seal under.
     fn current(&self) -> Result<Arc<EpochKeys>, Refusal> {
-        self.epochs.current().map_err(|error| match error {
-            LookupError::Unknown => Refusal::new(&KEY_UNAVAILABLE),
-            LookupError::Unavailable(why) => Refusal::new(&KEY_UNAVAILABLE).message(why),
-        })
+        super::current(&*self.epochs)
     }
 
     /// Draws something that no two requests share.
@@ -196,13 +193,7 @@ impl Graph {
         call: &Call<'_>,
         draw: fn(&SaltSource, u128, &[u8]) -> Result<T, EntropyError>,
     ) -> Result<T, Refusal> {
-        let nanos = call
-            .exchange
-            .now
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos());
-        let request = call.exchange.request_id.0.to_be_bytes();
-        draw(&self.salts, nanos, &request).map_err(|error| Refusal::new(&INTERNAL).cause(error))
+        call.exchange.draw(&self.salts, draw)
     }
 
     async fn protect(

@@ -12,8 +12,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use super::settings::{self, Host};
 use super::table::Verb;
 use super::{Call, Graph};
+use crate::adapter::heads::{self, provider_error};
 use crate::body::{Cleared, Outbound, Released, Sealed, Upstream};
-use crate::error::{INTERNAL, PROVIDER_ERROR, Refusal, UPSTREAM_INVALID};
+use crate::error::{INTERNAL, Refusal, UPSTREAM_INVALID};
+
+pub(super) use crate::adapter::heads::{put, text};
 
 /// Fields of the client's head that go to the provider as they are.
 const SENT: [&str; 17] = [
@@ -309,24 +312,6 @@ impl Graph {
     }
 }
 
-/// An error without a document that a client could read.
-fn provider_error(status: StatusCode, headers: HeaderMap) -> Refusal {
-    let mut refusal = Refusal::new(&PROVIDER_ERROR).message(format!(
-        "The provider answered {}.",
-        status.canonical_reason().unwrap_or(status.as_str())
-    ));
-    refusal.status = Some(status.as_u16());
-    let mut last = None;
-    for (name, value) in headers {
-        last = name.or(last);
-        match &last {
-            Some(name) if *name != CONTENT_TYPE => refusal.headers.push((name.clone(), value)),
-            _ => {}
-        }
-    }
-    refusal
-}
-
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     if text(headers, CONTENT_LENGTH) == Some("0") {
         return false;
@@ -338,21 +323,5 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 
 /// Copies the fields that pass as they are.
 pub(super) fn passed(upstream: &HeaderMap) -> HeaderMap {
-    let mut out = HeaderMap::with_capacity(upstream.len());
-    for name in PASSED {
-        for value in upstream.get_all(name) {
-            out.append(HeaderName::from_static(name), value.clone());
-        }
-    }
-    out
-}
-
-pub(super) fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
-}
-
-pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
+    heads::passed(upstream, &PASSED)
 }
