@@ -399,8 +399,17 @@ fn what_is_malformed_does_not_go_up() {
         with("Content-ID: <p@x>", "Content-Type: text/plain"),
         with("quoted-printable", "x-uuencode"),
         with(&format!("To: {INSIDE}"), "To: \"a b\"@interieur.gouv.fr"),
+        with(
+            &format!("To: {INSIDE}"),
+            "To: <b@example.com@interieur.gouv.fr>",
+        ),
+        with(
+            &format!("To: {INSIDE}"),
+            "To: b@[example].interieur.gouv.fr",
+        ),
     ] {
         let refused = send(&gate, "/v1.0/me/sendMail", &message);
+        assert!(refused.status >= 400, "{message}");
         let code = refused.code();
         assert!(
             refused.status == 400 || code == "mail-outside",

@@ -267,8 +267,12 @@ fn is(field: &Field, name: &str) -> bool {
 /// Whether the address, written anew, is the one that was read.
 fn is_plain(one: &Addr<'_>) -> bool {
     let address = one.address.as_deref().unwrap_or_default();
-    let local = |b: u8| b.is_ascii_graphic() && !b"<>()[]\\,;:\"".contains(&b);
-    address.len() <= 320 && address.matches('@').count() == 1 && address.bytes().all(local)
+    let plain = |b: u8| b.is_ascii_graphic() && !b"<>()[]\\,;:\"@".contains(&b);
+    let host = |b: u8| b.is_ascii_alphanumeric() || b"-.".contains(&b);
+    address.split_once('@').is_some_and(|(local, domain)| {
+        let lengths = (1..=64).contains(&local.len()) && (1..=255).contains(&domain.len());
+        lengths && local.bytes().all(plain) && domain.bytes().all(host)
+    })
 }
 
 fn is_id(id: &str) -> bool {
