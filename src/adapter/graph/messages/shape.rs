@@ -40,6 +40,7 @@ const WRITTEN: &[&str] = &[
     "summary",
     "content",
     "comment",
+    "Comment",
     "contentBytes",
     "size",
     "name",
@@ -75,12 +76,17 @@ pub(super) const ATTACHMENT: Shape = Shape(&[
     ("@odata.type", C), ("name", Subject(ATTACHED, FILE_NAME)), ("contentType", C), ("contentBytes", Bytes),
     ("size", Size), ("isInline", C), ("contentId", C), ("id", C), ("lastModifiedDateTime", C),
 ]);
-pub(super) const SEND_MAIL: Shape = Shape(&[("message", Object(&MAIL)), ("saveToSentItems", C)]);
+// Parameters of actions, in both of the cases in which clients write them.
+#[rustfmt::skip]
+pub(super) const SEND_MAIL: Shape = Shape(&[
+    ("message", Object(&MAIL)), ("saveToSentItems", C), ("Message", Object(&MAIL)), ("SaveToSentItems", C),
+]);
 #[rustfmt::skip]
 pub(super) const ANSWER: Shape = Shape(&[
     ("message", Object(&MAIL)), ("comment", Comment), ("toRecipients", People),
+    ("Message", Object(&MAIL)), ("Comment", Comment), ("ToRecipients", People),
 ]);
-pub(super) const MOVE: Shape = Shape(&[("destinationId", C)]);
+pub(super) const MOVE: Shape = Shape(&[("destinationId", C), ("DestinationId", C)]);
 pub(super) const FOLDER: Shape = Shape(&[
     ("displayName", C),
     ("isHidden", C),
