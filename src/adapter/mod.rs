@@ -4,6 +4,7 @@
 //! The stages run in a fixed order, driven by `proxy`: `classify` (unknown is refused), `verify` (the client's own
 //! signature), the policy's verdict, `perform`. `refuse` words an error in the protocol's own form.
 
+pub mod admin;
 mod alike;
 pub mod graph;
 mod heads;
@@ -12,10 +13,14 @@ pub mod json;
 mod opening;
 mod page;
 mod pinned;
+mod problem;
 mod range;
 pub mod s3;
 mod spooling;
+pub mod text;
 pub mod webdav;
+
+pub use self::problem::problem;
 
 use std::any::Any;
 use std::borrow::Cow;

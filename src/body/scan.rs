@@ -152,20 +152,20 @@ mod tests {
     use crate::body::Released;
     use crate::error::UPSTREAM_TIMEOUT;
     use crate::seal::scan::{Encoding, Language};
-    use crate::seal::{self, EpochKeys, EpochShort, KeyLookup, LookupError};
+    use crate::seal::token::TokenKeys;
+    use crate::seal::{self, EpochKeys, EpochShort, LookupError};
 
     struct NoKeys;
 
-    impl KeyLookup for NoKeys {
-        fn epoch(&self, _: EpochShort) -> Result<Arc<EpochKeys>, LookupError> {
+    impl TokenKeys for NoKeys {
+        fn find(&self, _: EpochShort) -> Result<(Arc<EpochKeys>, Arc<seal::Context>), LookupError> {
             Err(LookupError::Unknown)
         }
     }
 
     fn reading() -> Reading {
         Reading {
-            lookup: Arc::new(NoKeys),
-            context: Arc::new(seal::Context::new("t", "s", "n").unwrap()),
+            keys: Arc::new(NoKeys),
             encoding: Encoding::Json,
             language: Language::English,
         }

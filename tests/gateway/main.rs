@@ -4,6 +4,7 @@
 // all of it is test code, the functions that tests share too
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod admin;
 mod cancel;
 mod client;
 mod defective;

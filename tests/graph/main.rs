@@ -9,8 +9,10 @@
 
 mod attachments;
 mod batches;
+mod chunks;
 mod content;
 mod gate;
+mod library;
 mod listings;
 mod mailbox;
 mod messages;

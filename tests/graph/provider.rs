@@ -17,6 +17,8 @@ use sceau::body::{Cleared, Fault, Outbound, Sealed, Upstream};
 use sceau::error::{Refusal, UPSTREAM_OUTCOME_UNKNOWN};
 use serde_json::{Value, json};
 
+use crate::library::Library;
+
 pub const GRAPH: &str = "graph.microsoft.com";
 pub const TENANT: &str = "contoso-my.sharepoint.com";
 pub const UNIT: u64 = 327_680;
@@ -86,6 +88,7 @@ pub struct Provider {
     /// By id.
     pub files: Mutex<BTreeMap<String, File>>,
     pub sessions: Mutex<BTreeMap<String, Session>>,
+    pub library: Library,
     pub seen: Mutex<Vec<Seen>>,
     pub fails: Mutex<VecDeque<Option<Fail>>>,
     /// Answers that are given instead, by method and beginning of the target.
@@ -168,6 +171,7 @@ impl Provider {
             .split_once("root:/")
             .map(|(_, rest)| rest.split(':').next().unwrap().to_owned());
         match (seen.method.as_str(), name) {
+            _ if path.contains("/_api/web/") => self.library.handle(seen),
             _ if path.ends_with("/uploadSession") => self.session(seen),
             ("PUT", Some(name)) if path.ends_with("/content") => {
                 let id = self.store(&name, &seen.body);
@@ -386,10 +390,10 @@ impl Provider {
             return Ok(answer.clone());
         }
         drop(canned);
-        let fragment = seen.method == "PUT"
-            && ["/uploadSession", "/AttachmentSessions("]
-                .iter()
-                .any(|part| seen.target.contains(part));
+        let session = ["/uploadSession", "/AttachmentSessions("]
+            .iter()
+            .any(|part| seen.method == "PUT" && seen.target.contains(part));
+        let fragment = session || seen.target.contains("Upload(");
         let fail = if fragment {
             self.fails.lock().unwrap().pop_front().flatten()
         } else {

@@ -313,7 +313,6 @@ def site():
     return ClientContext(SITE).with_access_token(lambda: TokenResponse(access_token="token-of-adele", token_type="Bearer"))
 
 
-@pytest.mark.direct
 @pytest.mark.parametrize("size", [0, 1, 65_537, 3 * MIB])
 def test_office365_rest_whole_files(site, place, canary, kept, size):
     from office365.sharepoint.files.file import File
@@ -336,10 +335,9 @@ def test_office365_rest_whole_files(site, place, canary, kept, size):
     listed = copies.files.get().execute_query()
     assert [(one.name, int(one.length)) for one in listed] == [("a file.bin", size + 5)]
     file.delete_object().execute_query()
-    kept()
+    kept(size)
 
 
-@pytest.mark.direct
 @pytest.mark.parametrize("size", [1, 2 * MIB, 5 * MIB + 1])
 def test_office365_rest_chunks(site, place, tmp_path, canary, kept, size):
     data = canary.content(size, "chunks")
@@ -353,7 +351,6 @@ def test_office365_rest_chunks(site, place, tmp_path, canary, kept, size):
     kept(size)
 
 
-@pytest.mark.direct
 def test_office365_rest_list_attachments(site, place, canary, kept):
     data = canary.content(70_000, "attachment")
     item = site.web.lists.get_by_title("Tasks").add_item({"Title": place}).execute_query()

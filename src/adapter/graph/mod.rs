@@ -1,6 +1,7 @@
 //! Microsoft 365 files: OneDrive and SharePoint through Microsoft Graph and the same API at the tenant's own hosts. Files
 //! are sealed; names, places and times are the provider's. Clients prove who they are to the provider.
 
+mod atom;
 mod batch;
 mod digest;
 mod error;
@@ -10,6 +11,7 @@ mod items;
 mod messages;
 pub mod quickxor;
 mod read;
+mod rest;
 mod route;
 mod scanner;
 mod session;
@@ -121,12 +123,12 @@ fn detail(settings: &Settings, head: &request::Parts) -> Result<Detail, Refusal>
     let path = head.uri.path();
     let role = settings.hosts[host].role;
     let decoded;
-    let route: Option<Route<'_>> = if role == Role::SharePoint && route::is_rest(path) {
+    let route: Option<Route<'_>> = if role == Role::SharePoint && rest::is_rest(path) {
         let bytes = percent_encoding::percent_decode_str(path);
         decoded = bytes
             .decode_utf8()
             .map_err(|_| Refusal::new(&PROTOCOL).message("The path is not UTF-8."))?;
-        Some(route::rest(&decoded)?)
+        Some(rest::route(&decoded)?)
     } else {
         route::check(path)?;
         match role {
@@ -226,6 +228,7 @@ impl Graph {
             Verb::Change => self.change(call, permit, body).await,
             Verb::CreateSession => self.create_session(call, permit, body).await,
             Verb::Session => self.session(call, body).await,
+            Verb::RestChunk => self.chunk(call, body).await,
             Verb::Commit => self.commit(call, permit, body).await,
             Verb::Batch => self.batch(call, permit, body).await,
             Verb::Relay | Verb::Never => Err(Refusal::new(&INTERNAL)),

@@ -1,5 +1,7 @@
 //! The provider's answer, as the client gets it.
 
+use std::sync::Arc;
+
 use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
@@ -15,6 +17,7 @@ use crate::body::{Released, ScanBody, Sealed};
 use crate::error::{Refusal, TOO_LARGE, UPSTREAM_INVALID};
 use crate::policy::RelayPermit;
 use crate::seal::scan::{Encoding, Found, Opens, Output, Reading, Scanner};
+use crate::seal::token::OneContext;
 
 /// What a text is, by its media type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,8 +198,10 @@ impl Http {
 
     pub(super) fn reading(&self, encoding: Encoding) -> Reading {
         Reading {
-            lookup: self.opener.lookup.clone(),
-            context: self.context.clone(),
+            keys: Arc::new(OneContext {
+                lookup: self.opener.lookup.clone(),
+                context: self.context.clone(),
+            }),
             encoding,
             language: self.settings.language,
         }

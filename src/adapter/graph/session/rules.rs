@@ -1,9 +1,10 @@
-//! What a session's host takes in one request.
+//! What a host takes in one request for a range of a session's bytes.
 
 use http::StatusCode;
 
+use super::way::Way;
+use crate::adapter::graph::Graph;
 use crate::adapter::graph::settings::Role;
-use crate::adapter::graph::{Call, Graph};
 
 #[derive(Debug)]
 pub(super) struct Rules {
@@ -13,8 +14,8 @@ pub(super) struct Rules {
     pub limit: u64,
     /// The longest fragment that is taken from a client.
     pub longest: u64,
-    /// Says that more is expected; with a document.
-    more: &'static [StatusCode],
+    /// Say that more is expected; with a document.
+    pub more: &'static [StatusCode],
     /// What is made is an attachment of a message, not an item of a drive.
     pub attaches: bool,
 }
@@ -38,24 +39,13 @@ const ATTACHMENT: Rules = Rules {
     attaches: true,
 };
 
-impl Rules {
-    pub fn expects_more(&self, status: StatusCode) -> bool {
-        self.more.contains(&status)
-    }
-
-    /// Up to where whole units reach.
-    pub fn whole_units(&self, end: u64) -> u64 {
-        end - end % self.unit
-    }
-}
-
 impl Graph {
-    /// Of the session that is asked about.
-    pub(super) fn rules(&self, call: &Call<'_>) -> &'static Rules {
-        let host = self.settings.hosts.get(call.address().host);
-        match host.map(|host| host.role) {
+    /// The way to the sessions of a host.
+    pub(super) fn ranges_at(&self, host: usize) -> Way {
+        let host = self.settings.hosts.get(host);
+        Way::Ranges(match host.map(|host| host.role) {
             Some(Role::Outlook) => &ATTACHMENT,
             _ => &DRIVE,
-        }
+        })
     }
 }
