@@ -60,8 +60,7 @@ impl Outgoing {
     pub fn people(&self) -> Vec<String> {
         let mut found = Vec::new();
         for field in &self.entity.head.fields {
-            let reads = |(name, reads): &(&str, bool)| *reads && is(field, name);
-            if PEOPLE.iter().any(|one| reads(one)) {
+            if PEOPLE.iter().any(|(name, reads)| *reads && is(field, name)) {
                 let named = field.addresses(&self.message).into_iter();
                 // what has no address is nobody inside
                 found.extend(named.map(|one| one.address.or(one.name).unwrap_or_default().into()));
