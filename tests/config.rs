@@ -253,8 +253,9 @@ fn the_disabled_samples_load() {
             names.push(gateway.services[0].name.clone());
         }
     }
-    names.sort();
-    assert_eq!(names, ["m365", "pocketbase", "synapse"]);
+    for name in ["m365", "outlook", "pocketbase", "synapse"] {
+        assert!(names.iter().any(|found| found == name), "{name}");
+    }
 }
 
 const ADMIN: &str = r#"

@@ -7,13 +7,16 @@
     reason = "a test fails by panicking"
 )]
 
+mod attachments;
 mod batches;
 mod chunks;
 mod content;
 mod gate;
 mod library;
 mod listings;
+mod mailbox;
 mod messages;
+mod mime;
 mod provider;
 mod refusals;
 mod rest;

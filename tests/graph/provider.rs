@@ -107,7 +107,7 @@ pub fn json_answer(status: u16, document: &Value) -> Canned {
     (status, vec![kind], document.to_string().into_bytes())
 }
 
-fn error(status: u16, code: &str) -> Canned {
+pub fn error(status: u16, code: &str) -> Canned {
     json_answer(status, &json!({"error": {"code": code, "message": "m"}}))
 }
 
@@ -163,6 +163,9 @@ impl Provider {
     }
 
     fn handle(&self, seen: &Seen) -> Canned {
+        if let Some(answer) = self.mailbox(seen) {
+            return answer;
+        }
         let path = seen.target.split('?').next().unwrap();
         let name = path
             .split_once("root:/")
@@ -387,7 +390,9 @@ impl Provider {
             return Ok(answer.clone());
         }
         drop(canned);
-        let session = seen.method == "PUT" && seen.target.contains("/uploadSession");
+        let session = ["/uploadSession", "/AttachmentSessions("]
+            .iter()
+            .any(|part| seen.method == "PUT" && seen.target.contains(part));
         let fragment = session || seen.target.contains("Upload(");
         let fail = if fragment {
             self.fails.lock().unwrap().pop_front().flatten()

@@ -147,7 +147,7 @@ pub(super) const fn by(
     )
 }
 
-const fn at(api: Api, row: Row) -> Row {
+pub(super) const fn at(api: Api, row: Row) -> Row {
     Row { api, ..row }
 }
 

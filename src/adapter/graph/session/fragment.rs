@@ -27,9 +27,6 @@ use crate::seal::layout::{self, MAX_RUNS, MIN_RUN};
 use crate::seal::{SaltSource, SealedBytes};
 use crate::state::Table;
 
-/// Longest fragment that the provider takes (Microsoft Graph, "driveItem: createUploadSession").
-const LONGEST: u64 = 60 << 20;
-
 /// The answer to a request that sent sealed bytes.
 pub(super) enum Told {
     /// More is expected, or that the session is committed; with the document.
@@ -56,7 +53,7 @@ impl Graph {
         mut session: Session,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
-        let (range, total) = asked(call)?;
+        let (range, total) = asked(call, &session.way)?;
         let position = self.position(call, &mut session, false).await?;
         check(&position, &range, total)?;
         let fragment = Fragment {
@@ -142,6 +139,11 @@ impl Graph {
         let made = matches!(response.status(), StatusCode::OK | StatusCode::CREATED);
         if !made {
             return self.answer(call, response);
+        }
+        if matches!(session.way, Way::Ranges(rules) if rules.attaches) {
+            let answer = self.opened_message(call, response).await;
+            self.forget(session).await?;
+            return answer;
         }
         let (hash, length) = (attempt.hash, attempt.plain_end());
         let known = Known {
@@ -339,7 +341,7 @@ impl Graph {
 }
 
 /// What the request says of its place in the file.
-fn asked(call: &Call<'_>) -> Result<(Range<u64>, u64), Refusal> {
+fn asked(call: &Call<'_>, way: &Way) -> Result<(Range<u64>, u64), Refusal> {
     let headers = &call.head.headers;
     let wrong = |why| refused(StatusCode::BAD_REQUEST, why);
     let (range, total) = text(headers, CONTENT_RANGE)
@@ -349,10 +351,12 @@ fn asked(call: &Call<'_>) -> Result<(Range<u64>, u64), Refusal> {
     if length != Some(range.end - range.start) {
         return Err(wrong("The fragment's length is not that of its range."));
     }
-    if range.end - range.start > LONGEST {
+    if let Way::Ranges(rules) = way
+        && range.end - range.start > rules.longest
+    {
         return Err(refused(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "A fragment holds at most 60 MiB.",
+            format!("A fragment holds at most {} MiB.", rules.longest >> 20),
         ));
     }
     Ok((range, total))

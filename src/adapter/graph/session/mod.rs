@@ -7,6 +7,7 @@ mod keeper;
 mod position;
 mod ranges;
 mod row;
+mod rules;
 mod way;
 
 use std::borrow::Cow;
@@ -28,10 +29,6 @@ use crate::policy::DocumentPermit;
 use crate::seal::{SaltSource, layout};
 use crate::state::{RowKey, Table};
 
-/// Every request but the last holds a multiple of this (Microsoft Graph, "driveItem: createUploadSession").
-const UNIT: u64 = 327_680;
-/// The longest request: less than 60 MiB.
-const LIMIT: u64 = (60 << 20) - UNIT;
 /// How long a session is remembered, in seconds.
 const AGE: u64 = 30 * 24 * 3600;
 
@@ -98,12 +95,27 @@ impl Graph {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         let document = body.collect(DOCUMENT).await?;
+        let begun = match document.is_empty() {
+            true => None,
+            false => Some(begun(&document)?),
+        };
+        self.begin_session(call, permit, begun).await
+    }
+
+    /// `document`: what the provider is told of the file.
+    pub(super) async fn begin_session(
+        &self,
+        call: &Call<'_>,
+        permit: &DocumentPermit,
+        document: Option<Vec<u8>>,
+    ) -> Result<Response<Released>, Refusal> {
         let mut ask = Ask::from_client(call);
-        let body = if document.is_empty() {
-            Cleared::empty()
-        } else {
-            ask = ask.header(CONTENT_TYPE, "application/json");
-            Cleared::document(begun(&document)?, permit)
+        let body = match document {
+            None => Cleared::empty(),
+            Some(document) => {
+                ask = ask.header(CONTENT_TYPE, "application/json");
+                Cleared::document(document, permit)
+            }
         };
         let response = self.send(ask, body).await?;
         if !response.status().is_success() || !is_json(response.headers()) {
@@ -129,7 +141,8 @@ impl Graph {
         })?;
         let address = self.address(url)?;
         let key = self.url_key(address.host, address.target);
-        self.begin(call, key, Way::Ranges).await?;
+        let way = self.ranges_at(address.host);
+        self.begin(call, key, way).await?;
         Ok(())
     }
 
@@ -153,7 +166,7 @@ impl Graph {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         let key = self.upload_key(call);
-        let session = self.session_at(key, Way::Ranges).await;
+        let session = self.session_at(key, self.ranges_at(call.host)).await;
         match call.head.method {
             Method::PUT => self.put_fragment(call, session?, body).await,
             Method::DELETE => {
@@ -244,8 +257,9 @@ impl Graph {
         };
         let address = self.address(&source).map_err(unknown)?;
         let key = self.url_key(address.host, address.target);
+        let way = self.ranges_at(address.host);
         let mut session =
-            self.session_at(key, Way::Ranges)
+            self.session_at(key, way)
                 .await
                 .map_err(|refusal| match refusal.status() {
                     404 => unknown(refusal),

@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::ranges::{self, Expected};
-use super::{LIMIT, UNIT};
+use super::rules::Rules;
 use crate::adapter::graph::Call;
 use crate::adapter::graph::rest::{self, Argument};
 use crate::adapter::graph::route::function;
@@ -165,7 +165,7 @@ pub(super) fn guid(text: &str) -> Result<String, Refusal> {
 /// The interface of one session.
 #[derive(Clone)]
 pub(super) enum Way {
-    Ranges,
+    Ranges(&'static Rules),
     Chunks(Chunk),
 }
 
@@ -173,7 +173,7 @@ impl Way {
     /// Every request but the last holds a multiple of this.
     pub fn unit(&self) -> u64 {
         match self {
-            Self::Ranges => UNIT,
+            Self::Ranges(rules) => rules.unit,
             Self::Chunks(_) => 1,
         }
     }
@@ -181,7 +181,7 @@ impl Way {
     /// The longest request.
     pub fn limit(&self) -> u64 {
         match self {
-            Self::Ranges => LIMIT,
+            Self::Ranges(rules) => rules.limit,
             Self::Chunks(_) => u64::MAX,
         }
     }
@@ -198,7 +198,7 @@ impl Way {
         whole: Option<u64>,
     ) -> Result<Ask, Refusal> {
         match self {
-            Self::Ranges => {
+            Self::Ranges(_) => {
                 let whole = whole.ok_or_else(|| Refusal::new(&TOO_LARGE))?;
                 let value = format!("bytes {}-{}/{whole}", range.start, range.end - 1);
                 Ok(Ask::at(Method::PUT, &call.address())
@@ -212,14 +212,14 @@ impl Way {
     /// Asks where the session stands.
     pub fn status(&self, call: &Call<'_>) -> Ask {
         match self {
-            Self::Ranges => Ask::at(Method::GET, &call.address()),
+            Self::Ranges(_) => Ask::at(Method::GET, &call.address()),
             Self::Chunks(chunk) => chunk.ask(call, Op::Status, None),
         }
     }
 
     pub fn cancel(&self, call: &Call<'_>) -> Ask {
         match self {
-            Self::Ranges => Ask::at(Method::DELETE, &call.address()),
+            Self::Ranges(_) => Ask::at(Method::DELETE, &call.address()),
             Self::Chunks(chunk) => chunk.ask(call, Op::Cancel, None),
         }
     }
@@ -227,7 +227,7 @@ impl Way {
     /// Whether an answer says that bytes were taken and others are waited for.
     pub fn goes_on(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         let says = match self {
-            Self::Ranges => status == StatusCode::ACCEPTED,
+            Self::Ranges(rules) => rules.more.contains(&status),
             Self::Chunks(chunk) => status == StatusCode::OK && chunk.op != Op::Finish,
         };
         says && is_json(headers)
@@ -236,8 +236,8 @@ impl Way {
     /// Whether an answer says that the bytes are there. `last`: of all.
     pub fn taken(&self, status: StatusCode, last: bool) -> bool {
         // a name that was taken meanwhile is said once all bytes are there
-        let ranges = matches!(self, Self::Ranges);
-        status.is_success() || ranges && last && status == StatusCode::CONFLICT
+        let item = matches!(self, Self::Ranges(rules) if !rules.attaches);
+        status.is_success() || item && last && status == StatusCode::CONFLICT
     }
 
     /// What a document about the session says.
@@ -246,7 +246,7 @@ impl Way {
     /// It is no such document.
     pub fn expected(&self, document: &[u8]) -> Result<Expected, Refusal> {
         match self {
-            Self::Ranges => ranges::expected(document),
+            Self::Ranges(_) => ranges::expected(document),
             Self::Chunks(_) => counted(document),
         }
     }
@@ -262,7 +262,7 @@ impl Way {
         total: Option<u64>,
     ) -> Result<Vec<u8>, Refusal> {
         match self {
-            Self::Ranges => ranges::shown(document, next, total),
+            Self::Ranges(_) => ranges::shown(document, next, total),
             Self::Chunks(_) => shown(document, next),
         }
     }
