@@ -146,6 +146,25 @@ fn a_session_is_told_the_sealed_length_and_name() {
 }
 
 #[test]
+fn events_and_messages_in_folders_have_sessions_too() {
+    let gate = Gate::new();
+    let item = json!({"AttachmentItem": {"attachmentType": "file", "name": "Vigipirate", "size": 3_500_000}});
+    for of in ["events/E", "mailFolders/F/messages/M"] {
+        let target = format!("/v1.0/users/u/{of}/attachments/createUploadSession");
+        let answer = gate.send("POST", &target, &[JSON], item.to_string().as_bytes());
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let sent = gate.provider.seen.lock().unwrap().pop().unwrap().body;
+        assert!(!String::from_utf8_lossy(&sent).contains("Vigipirate"));
+    }
+    // a session that nobody began here
+    let url = format!(
+        "https://{OUTLOOK}/api/v2.0/Users('u')/Events('E')/AttachmentSessions('S')?authtoken=x"
+    );
+    assert_eq!(put(&gate, &url, b"secret", 0, 6).status, 404);
+    assert!(gate.provider.seen.lock().unwrap().is_empty());
+}
+
+#[test]
 fn what_breaks_a_session_is_gone_on_from_or_begun_anew() {
     let whole = plain(9_000_000);
     for fail in [

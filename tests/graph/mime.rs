@@ -458,6 +458,13 @@ fn what_can_not_be_sealed_is_refused() {
         let codes = ["rule-violated", "field-too-long"];
         assert!(codes.contains(&refused.code().as_str()), "{refused:?}");
     }
+    let signed = send(
+        &gate,
+        "/v1.0/me/sendMail",
+        &message("multipart/signed", &text),
+    );
+    let said = signed.json()["error"]["message"].clone();
+    assert!(said.as_str().unwrap().contains("signature"), "{said}");
     assert_eq!(went_up(&gate), 0);
     // encrypted ones are files to the gateway, whatever they say of themselves
     let parts = format!(
