@@ -8,7 +8,7 @@ use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use sceau::adapter::graph::Graph;
 use sceau::adapter::graph::filler::Spawn;
-use sceau::adapter::graph::settings::{Host, Redirects, Role, Settings};
+use sceau::adapter::graph::settings::{Host, Part, Redirects, Role, Settings};
 use sceau::adapter::{Adapter, Exchange};
 use sceau::body::{Fault, Plain, Upstream, Work};
 use sceau::error::Refusal;
@@ -70,6 +70,7 @@ pub fn settings() -> Settings {
             host("contoso.sharepoint.com", Role::SharePoint),
             host(TENANT, Role::SharePoint),
         ],
+        serves: Part::ALL.to_vec(),
         redirects: Redirects::Leave,
         domains: vec!["interieur.gouv.fr".into()],
         subjects: true,

@@ -7,10 +7,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod adversary;
 mod batches;
 mod content;
 mod gate;
 mod listings;
+mod message_batches;
 mod messages;
 mod provider;
 mod refusals;

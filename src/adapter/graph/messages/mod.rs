@@ -2,33 +2,37 @@
 //! interface (`docs/microsoft-365.md`).
 
 mod attachment;
+pub(super) mod filter;
+mod html;
+mod inner;
 mod markup;
 mod open;
 mod people;
+mod picture;
 mod pieces;
 mod shape;
 pub mod table;
 mod tree;
 
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 
 use self::people::Readers;
 use self::pieces::Sealing;
-use self::shape::Writing;
+use self::shape::{Treat, Writing};
 use self::table::{Action, Document};
 use self::tree::Node;
 use super::upstream::{Ask, is_json, put, text};
 use super::{Call, Graph, none};
 use crate::adapter::opening;
 use crate::body::{Cleared, Plain, Released, SealPlan, Sealed, Tail};
-use crate::error::{PROTOCOL, Refusal, TOO_LARGE};
+use crate::error::{PROTOCOL, Refusal, TOO_LARGE, UPSTREAM_INVALID};
 use crate::policy::DocumentPermit;
 use crate::seal::trailer::Digests;
 use crate::seal::{ObjectId, Salt, SaltSource};
 
 /// The longest document that a client sends: the service takes 4 MB (Microsoft Graph, "Attach large files").
-const WRITTEN: usize = 4_000_000;
+pub(super) const WRITTEN: usize = 4_000_000;
 /// The longest document that is opened for a client; it is held whole.
 const READ: usize = 32 * 1024 * 1024;
 /// A Teams message, markup included (Microsoft Teams, "Limits and specifications").
@@ -47,36 +51,33 @@ impl Graph {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         match action {
-            Action::Read => {
+            Action::Read(document) => {
                 none(body).await?;
                 let response = self.ask(Ask::from_client(call)).await?;
-                self.opened_message(call, response).await
+                let nothing = !is_json(response.headers()) && response.status() == StatusCode::OK;
+                if nothing {
+                    return Err(no_document());
+                }
+                self.opened_message(call, document, response).await
             }
-            Action::Write(document) => self.write(call, document, permit, body).await,
-            Action::Answer => self.answer_message(call, permit, body).await,
-            Action::Send => self.send_draft(call, body).await,
+            Action::Write(_) | Action::Answer | Action::Respond => {
+                let written = self.written(call, body).await?;
+                let node = written.as_ref().map(|(_, node)| node);
+                let readers = self.readers(call, action, node).await?;
+                self.send_written(call, action.document(), &readers, permit, written)
+                    .await
+            }
+            Action::Send => {
+                none(body).await?;
+                self.check_draft(call).await?;
+                let response = self.ask(Ask::from_client(call)).await?;
+                self.answer(call, response)
+            }
             Action::File => {
                 none(body).await?;
                 self.attached_file(call).await
             }
         }
-    }
-
-    async fn write(
-        &self,
-        call: &Call<'_>,
-        document: Document,
-        permit: &DocumentPermit,
-        body: Plain,
-    ) -> Result<Response<Released>, Refusal> {
-        let written = self.written(call, body).await?;
-        let mut named = Vec::new();
-        if let Some((_, node)) = &written {
-            shape::people(document.shape(), node, &mut named);
-        }
-        let readers = self.readers(call, &named)?;
-        self.send_written(call, document, &readers, permit, written)
-            .await
     }
 
     /// What a client wrote. `None`: nothing.
@@ -89,12 +90,7 @@ impl Graph {
         if document.is_empty() {
             return Ok(None);
         }
-        let media = text(&call.head.headers, CONTENT_TYPE).unwrap_or_default();
-        let media = media.split(';').next().unwrap_or_default().trim();
-        if !media.eq_ignore_ascii_case("application/json") {
-            return Err(Refusal::new(&PROTOCOL)
-                .message("Messages are described in JSON here; the MIME form is not served."));
-        }
+        described(call)?;
         let node = Node::parse(&document)?;
         Ok(Some((document, node)))
     }
@@ -113,15 +109,15 @@ impl Graph {
             Some((bytes, node)) => {
                 ask = ask.header(CONTENT_TYPE, "application/json");
                 let clear = matches!(readers, Readers::Outside(_));
-                let document = self.seal_document(call, document, clear, &bytes, &node)?;
+                let sealed = self.seal_document(call, document, clear, &bytes, &node)?;
                 match readers {
-                    Readers::Inside => Cleared::document(document, permit),
-                    Readers::Outside(permit) => Cleared::relayed(Plain::whole(document), permit),
+                    Readers::Inside => Cleared::document(sealed, permit),
+                    Readers::Outside(permit) => Cleared::relayed(Plain::whole(sealed), permit),
                 }
             }
         };
         let response = self.send(ask, body).await?;
-        self.opened_message(call, response).await
+        self.opened_message(call, document, response).await
     }
 
     fn seal_document(
@@ -134,13 +130,14 @@ impl Graph {
     ) -> Result<Vec<u8>, Refusal> {
         let keys = self.current()?;
         let salt = || self.draw(call, SaltSource::salt);
-        let seal_file = |file: Vec<u8>| {
+        let seal_file = |file: Vec<u8>, treat: Treat| {
             let object = self.draw(call, SaltSource::object_id)?;
             let sealed = attachment::seal(file, self.file_plan(&keys, object, (salt()?, salt()?)))?;
-            match sealed.len() > ATTACHED {
-                true => Err(Refusal::new(&TOO_LARGE)
-                    .message("An attachment holds at most 3 MiB once it is sealed.")),
-                false => Ok(sealed),
+            let long = || too_large("An attachment holds at most 3 MiB once it is sealed.".into());
+            match treat {
+                _ if sealed.len() > ATTACHED => Err(long()),
+                Treat::Picture => picture::around(&sealed).ok_or_else(long),
+                _ => Ok(sealed),
             }
         };
         let writing = Writing {
@@ -154,14 +151,13 @@ impl Graph {
             seal_file: &seal_file,
         };
         let sealed = document.shape().write(bytes, node, &writing)?;
-        let limit = match document {
-            Document::ChatMessage if node.member("hostedContents").is_none() => TEAMS,
-            _ => WRITTEN,
+        let (length, limit) = match document {
+            Document::ChatMessage => (sealed.len() - attached(&sealed)?, TEAMS),
+            _ => (sealed.len(), WRITTEN),
         };
-        match sealed.len() > limit {
-            true => Err(Refusal::new(&TOO_LARGE).message(format!(
-                "Sealed, this has {} bytes; the service takes {limit}.",
-                sealed.len()
+        match length > limit || sealed.len() > WRITTEN {
+            true => Err(too_large(format!(
+                "Sealed, this has {length} bytes; the service takes {limit}."
             ))),
             false => Ok(sealed),
         }
@@ -191,6 +187,7 @@ impl Graph {
     async fn opened_message(
         &self,
         call: &Call<'_>,
+        asked: Document,
         response: Response<Sealed>,
     ) -> Result<Response<Released>, Refusal> {
         if !response.status().is_success() || !is_json(response.headers()) {
@@ -198,7 +195,7 @@ impl Graph {
         }
         let (head, body) = response.into_parts();
         let document = body.collect(READ).await?;
-        let document = self.reading().document(&document)?;
+        let document = self.reading().document(&document, asked.answer())?;
         let mut headers = self.head(head.status, &head.headers)?;
         put(&mut headers, CONTENT_LENGTH, &document.len().to_string());
         let mut answer = Response::new(Released::document(document));
@@ -216,18 +213,19 @@ impl Graph {
         }
         let (head, body) = response.into_parts();
         let bytes = body.collect(READ).await?;
-        let file = if attachment::is_sealed(&bytes) {
-            let opened = attachment::open(self.epochs.clone(), self.context.clone(), bytes);
-            opened.map_err(opening::refusal)?.unwrap_or_default()
-        } else {
-            bytes
-        };
+        let file = self.opened_file(bytes)?;
         let mut headers = self.head(head.status, &head.headers)?;
         put(&mut headers, CONTENT_LENGTH, &file.len().to_string());
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("none"));
         let mut answer = Response::new(Released::document(file));
         *answer.headers_mut() = headers;
         Ok(answer)
+    }
+
+    /// What was not sealed came from outside, and passes.
+    fn opened_file(&self, bytes: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+        let opened = attachment::open(self.epochs.clone(), self.context.clone(), &bytes);
+        Ok(opened.map_err(opening::refusal)?.unwrap_or(bytes))
     }
 
     fn reading(&self) -> open::Reading {
@@ -237,4 +235,36 @@ impl Graph {
             language: self.settings.language,
         })
     }
+}
+
+/// # Errors
+/// The body is in another form than JSON.
+fn described(call: &Call<'_>) -> Result<(), Refusal> {
+    let media = text(&call.head.headers, CONTENT_TYPE).unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    match media.eq_ignore_ascii_case("application/json") {
+        true => Ok(()),
+        false => Err(Refusal::new(&PROTOCOL)
+            .message("Messages are described in JSON here; the MIME form is not served.")),
+    }
+}
+
+/// Bytes that pictures take of a sealed chat message: they do not count as its text.
+fn attached(sealed: &[u8]) -> Result<usize, Refusal> {
+    let message = Node::parse(sealed)?;
+    let Some(Node::Array(pictures)) = message.member("hostedContents") else {
+        return Ok(0);
+    };
+    let bytes = |picture: &Node| Some(picture.member("contentBytes")?.text()?.len());
+    Ok(pictures.iter().filter_map(bytes).sum())
+}
+
+pub(super) fn too_large(message: String) -> Refusal {
+    let mut refusal = Refusal::new(&TOO_LARGE).message(message);
+    refusal.status = Some(StatusCode::PAYLOAD_TOO_LARGE.as_u16());
+    refusal
+}
+
+fn no_document() -> Refusal {
+    Refusal::new(&UPSTREAM_INVALID).message("The provider's answer is no JSON document.")
 }
