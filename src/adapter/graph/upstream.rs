@@ -330,7 +330,7 @@ fn provider_error(status: StatusCode, headers: HeaderMap) -> Refusal {
 /// Whether a field of the client's head goes to the provider, names of the fields that say who asks among them.
 pub(super) fn is_sent(name: &str) -> bool {
     let known = |known: &&str| name.eq_ignore_ascii_case(known);
-    SENT.iter().any(|one| known(&one)) || WHO.iter().any(|one| known(&one))
+    SENT.iter().any(|one| known(one)) || WHO.iter().any(|one| known(one))
 }
 
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
