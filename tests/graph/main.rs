@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod adversary;
 mod attachments;
 mod batches;
 mod chunks;
@@ -15,6 +16,7 @@ mod gate;
 mod library;
 mod listings;
 mod mailbox;
+mod message_batches;
 mod messages;
 mod mime;
 mod provider;
