@@ -147,7 +147,6 @@ def test_o365_message_as_mime(account, alex, canary, kept):
     kept()
 
 
-@pytest.mark.direct
 def test_o365_teams_events_contacts_tasks(account, canary, kept):
     text = canary.text.decode()
     teams = account.teams()
@@ -281,7 +280,6 @@ def test_msgraph_mail(canary, kept):
     kept()
 
 
-@pytest.mark.direct
 def test_msgraph_teams(canary, kept):
     async def scenario():
         from msgraph.generated.models.body_type import BodyType
