@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod addresses;
 mod batches;
 mod content;
 mod gate;
@@ -15,4 +16,5 @@ mod messages;
 mod provider;
 mod refusals;
 mod rest;
+mod select;
 mod sessions;

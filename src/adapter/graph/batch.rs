@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, request};
@@ -17,6 +18,7 @@ use super::table::Verb;
 use super::upstream::{Ask, is_json, put};
 use super::write::check_change;
 use super::{Call, DOCUMENT, Detail, Graph, detail, error};
+use crate::adapter::json::{self, Path, Paths};
 use crate::body::{Cleared, Plain, Released};
 use crate::error::{INTERNAL, OPERATION_DENIED, PROTOCOL, Refusal, UPSTREAM_INVALID};
 use crate::policy::{DocumentPermit, Verdict};
@@ -26,6 +28,12 @@ const MOST: usize = 20;
 /// Of the provider's answer to a batch; it is read whole.
 const ANSWER: usize = 8 * 1024 * 1024;
 const FORM: &str = "The batch is malformed.";
+
+/// Of an inner request.
+static URL: LazyLock<Option<Paths>> = LazyLock::new(|| {
+    let url = Path::parse("$.url").ok()?;
+    Paths::new([&url], &[Path::parse("$").ok()?])
+});
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,7 +121,8 @@ impl Graph {
             };
             match judged {
                 Ok((head, detail, body)) => {
-                    pieces.push(with_body(raw.get(), inner.body.map(RawValue::get), body));
+                    let text = with_body(raw.get(), inner.body.map(RawValue::get), body);
+                    pieces.push(with_target(text, detail.target.as_deref())?);
                     sent.push(Sent { id, detail, head });
                 }
                 Err(refusal) => {
@@ -247,6 +256,7 @@ impl Graph {
             head: &asked.head,
             row: asked.detail.row,
             drive: asked.detail.drive.as_deref(),
+            asked: asked.detail.target.as_deref(),
             ..*call
         };
         if asked.detail.row.verb == Verb::CreateSession && (200..300).contains(&one.status) {
@@ -303,6 +313,17 @@ fn with_body(text: &str, body: Option<&str>, changed: Option<String>) -> String 
         }
         _ => text.to_owned(),
     }
+}
+
+/// The text of an inner request that is sent to another target, which begins with the version.
+fn with_target(text: String, target: Option<&str>) -> Result<String, Refusal> {
+    let Some((_, rest)) = target.and_then(|target| target.get(1..)?.split_once('/')) else {
+        return Ok(text);
+    };
+    let paths = URL.as_ref().ok_or_else(|| Refusal::new(&INTERNAL))?;
+    let url = Value::from(format!("/{rest}")).to_string();
+    let changed = json::rewrite::<Refusal>(text.as_bytes(), paths, |_| Ok(Some(url.clone())))?;
+    String::from_utf8(changed).map_err(malformed)
 }
 
 fn dependent() -> Refusal {

@@ -1,6 +1,7 @@
 //! Upload sessions: the client's fragments become runs, and the object that they make goes up in the provider's units.
 //! `docs/microsoft-365.md` has the states.
 
+mod address;
 mod fragment;
 mod position;
 mod ranges;
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 use self::fragment::Told;
 use self::row::{Attempt, UploadRow};
-use super::upstream::{Ask, is_json, put, text};
+use super::upstream::{Address, Ask, is_json, put, text};
 use super::{Call, DOCUMENT, Graph, none};
 use crate::adapter::json::{self, Path, Paths};
 use crate::body::{Cleared, Plain, Released};
@@ -124,6 +125,7 @@ impl Graph {
         let row = UploadRow {
             object: self.draw(call, SaltSource::object_id)?,
             last: 0,
+            target: address.target.to_owned(),
         };
         let key = self.url_key(address.host, address.target);
         let expires = Some(call.unix() + AGE);
@@ -132,14 +134,24 @@ impl Graph {
         Ok(())
     }
 
-    /// A session's own address.
+    /// A session's own address. However the client wrote it, the provider is asked at the one that it gave.
     pub(super) async fn session(
         &self,
         call: &Call<'_>,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
-        let key = self.upload_key(call);
+        let key = self.url_key(call.host, call.target());
         let session = self.session_at(key).await;
+        let target = session.as_ref().ok().map(|found| found.row.target.clone());
+        let address = target.as_deref().map(|target| Address {
+            host: call.host,
+            authority: call.authority,
+            target,
+        });
+        let call = &Call {
+            session: address.as_ref(),
+            ..*call
+        };
         match call.head.method {
             Method::PUT => self.put_fragment(call, session?, body).await,
             Method::DELETE => {
@@ -242,6 +254,12 @@ impl Graph {
                 404 => unknown(refusal),
                 _ => refusal,
             })?;
+        let target = session.row.target.clone();
+        let address = Address {
+            target: &target,
+            ..address
+        };
+        let document = sourced(&document, &address)?;
         let at = Call {
             session: Some(&address),
             ..*call
@@ -284,6 +302,14 @@ fn source(document: &[u8]) -> Result<String, Refusal> {
             "Files are made of upload sessions only.",
         )
     })
+}
+
+/// The document with the session's address as the provider wrote it.
+fn sourced(document: &[u8], address: &Address<'_>) -> Result<Vec<u8>, Refusal> {
+    let paths = COMMIT.as_ref().ok_or_else(|| Refusal::new(&INTERNAL))?;
+    let url = format!("https://{}{}", address.authority, address.target);
+    let url = Value::from(url).to_string();
+    json::rewrite::<Refusal>(document, paths, |_| Ok(Some(url.clone())))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::adapter::graph::quickxor::SIZE;
 use crate::seal::ObjectId;
 use crate::seal::run::{ENTRY, RunEntry};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A session; never changes but for `last`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(super) struct UploadRow {
     pub object: ObjectId,
     /// A fragment that counts, and after which to look for others.
     pub last: u32,
+    /// Path and query of its address, byte for byte as the provider wrote them.
+    pub target: String,
 }
 
 impl UploadRow {
@@ -19,16 +21,17 @@ impl UploadRow {
         let mut out = vec![VERSION];
         out.extend_from_slice(&self.object.0);
         out.extend_from_slice(&self.last.to_be_bytes());
+        out.extend_from_slice(self.target.as_bytes());
         out
     }
 
     pub fn decode(row: &[u8]) -> Option<Self> {
         let mut row = Reader::new(row)?;
-        let read = Self {
+        Some(Self {
             object: ObjectId(row.take()?),
             last: u32::from_be_bytes(row.take()?),
-        };
-        row.end().then_some(read)
+            target: std::str::from_utf8(row.0).ok()?.to_owned(),
+        })
     }
 }
 
@@ -131,8 +134,12 @@ mod tests {
         let upload = UploadRow {
             object: ObjectId([7; 16]),
             last: 9,
+            target: "/a?b='c'".into(),
         };
-        assert_eq!(UploadRow::decode(&upload.encode()), Some(upload.clone()));
+        let row = upload.encode();
+        assert_eq!(UploadRow::decode(&row), Some(upload));
+        assert_eq!(UploadRow::decode(&row[..20]), None);
+        assert_eq!(UploadRow::decode(&[&row[..], b"\xff"].concat()), None);
         let attempt = Attempt {
             total: 1000,
             start: 100,
@@ -155,9 +162,5 @@ mod tests {
             assert_eq!(Attempt::decode(&row[..cut]), None);
         }
         assert_eq!(Attempt::decode(&[&row[..], b"x"].concat()), None);
-        assert_eq!(
-            UploadRow::decode(&[&upload.encode()[..], b"x"].concat()),
-            None
-        );
     }
 }
