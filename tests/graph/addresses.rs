@@ -20,7 +20,7 @@ fn spellings(url: &str) -> [String; 4] {
         url.replace('\'', "%27"),
         url.replace("%3d", "%3D").replace("%2B", "%2b"),
         url.replace("tempauth", "temp%61uth"),
-        url.replace('\'', "%27").replace("drives", "%64rives"),
+        url.replace('\'', "%27").replace("01ROOT", "%301ROOT"),
     ]
 }
 

@@ -174,7 +174,7 @@ ca_file = "tls/provider-ca.pem"
 
 {"".join(tables)}
 [policy]
-allow = ["directory", "search", "sharing"]
+allow = ["directory", "properties", "search", "sharing"]
 """)
         self.ca = home / "tls" / "ca.pem"
         self.server = Server("sceau", [sceau(), "run", "--config", home / "gateway.toml"], self.port, folder)

@@ -69,6 +69,7 @@ pub fn settings() -> Settings {
             host(GRAPH, Role::Graph),
             host("contoso.sharepoint.com", Role::SharePoint),
             host(TENANT, Role::SharePoint),
+            host(crate::mailbox::OUTLOOK, Role::Outlook),
         ],
         redirects: Redirects::Leave,
         domains: vec!["interieur.gouv.fr".into()],

@@ -8,11 +8,16 @@
 )]
 
 mod addresses;
+mod attachments;
 mod batches;
+mod chunks;
 mod content;
 mod gate;
+mod library;
 mod listings;
+mod mailbox;
 mod messages;
+mod mime;
 mod provider;
 mod refusals;
 mod rest;

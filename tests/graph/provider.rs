@@ -12,10 +12,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
+use percent_encoding::percent_decode_str;
 use sceau::adapter::graph::quickxor::QuickXor;
 use sceau::body::{Cleared, Fault, Outbound, Sealed, Upstream};
 use sceau::error::{Refusal, UPSTREAM_OUTCOME_UNKNOWN};
 use serde_json::{Value, json};
+
+use crate::library::Library;
 
 pub const GRAPH: &str = "graph.microsoft.com";
 pub const TENANT: &str = "contoso-my.sharepoint.com";
@@ -86,6 +89,7 @@ pub struct Provider {
     /// By id.
     pub files: Mutex<BTreeMap<String, File>>,
     pub sessions: Mutex<BTreeMap<String, Session>>,
+    pub library: Library,
     pub seen: Mutex<Vec<Seen>>,
     pub fails: Mutex<VecDeque<Option<Fail>>>,
     /// Answers that are given instead, by method and beginning of the target.
@@ -96,7 +100,7 @@ pub struct Provider {
     pub closed_ranges: bool,
 }
 
-fn json_answer(status: u16, document: &Value) -> Canned {
+pub fn json_answer(status: u16, document: &Value) -> Canned {
     let kind = (
         "content-type",
         "application/json; odata.metadata=minimal".to_owned(),
@@ -109,6 +113,7 @@ fn selected(list: Option<&str>, item: &Value) -> Value {
     let Some(list) = list else {
         return item.clone();
     };
+    let list = percent_decode_str(list).decode_utf8().unwrap();
     let names: Vec<&str> = list.split(',').collect();
     let members = item.as_object().unwrap().iter();
     let kept = members.filter(|(name, _)| names.contains(&name.as_str()));
@@ -123,7 +128,7 @@ fn select(text: &str) -> Option<&str> {
     rest.split(['&', ';', ')']).next()
 }
 
-fn error(status: u16, code: &str) -> Canned {
+pub fn error(status: u16, code: &str) -> Canned {
     json_answer(status, &json!({"error": {"code": code, "message": "m"}}))
 }
 
@@ -179,11 +184,15 @@ impl Provider {
     }
 
     fn handle(&self, seen: &Seen) -> Canned {
+        if let Some(answer) = self.mailbox(seen) {
+            return answer;
+        }
         let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
         let name = path
             .split_once("root:/")
             .map(|(_, rest)| rest.split(':').next().unwrap().to_owned());
         match (seen.method.as_str(), name) {
+            _ if path.contains("/_api/web/") => self.library.handle(seen),
             _ if path.ends_with("/uploadSession") => self.session(seen),
             ("PUT", Some(name)) if path.ends_with("/content") => {
                 let id = self.store(&name, &seen.body);
@@ -413,7 +422,10 @@ impl Provider {
             return Ok(answer.clone());
         }
         drop(canned);
-        let fragment = seen.method == "PUT" && seen.target.contains("/uploadSession");
+        let session = ["/uploadSession", "/AttachmentSessions("]
+            .iter()
+            .any(|part| seen.method == "PUT" && seen.target.contains(part));
+        let fragment = session || seen.target.contains("Upload(");
         let fail = if fragment {
             self.fails.lock().unwrap().pop_front().flatten()
         } else {

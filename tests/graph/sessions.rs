@@ -219,7 +219,7 @@ fn a_cancelled_session_is_forgotten() {
     assert_eq!(rows(&gate), 0);
 }
 
-fn rows(gate: &Gate) -> usize {
+pub fn rows(gate: &Gate) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -291,9 +291,9 @@ fn a_file_is_made_of_a_session_and_of_nothing_else() {
 }
 
 /// A store that stops after so many operations.
-struct Dying {
-    rows: Arc<SqliteState>,
-    left: AtomicUsize,
+pub struct Dying {
+    pub rows: Arc<SqliteState>,
+    pub left: AtomicUsize,
 }
 
 impl Dying {
@@ -368,6 +368,11 @@ impl State for Dying {
     async fn sweep(&self, now: u64) -> Result<Swept, StateError> {
         self.live()?;
         self.rows.sweep(now).await
+    }
+
+    async fn trim(&self, table: Table, keep: u64) -> Result<Swept, StateError> {
+        self.live()?;
+        self.rows.trim(table, keep).await
     }
 }
 

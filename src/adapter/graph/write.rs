@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use super::digest::{Digested, digested};
 use super::index::Known;
 use super::quickxor::QuickXor;
+use super::route::Api;
 use super::upstream::{Ask, is_json, put, text};
 use super::{Call, DOCUMENT, Graph};
 use crate::adapter::json::{self, Path, Paths};
@@ -33,6 +34,18 @@ static CLEAR: LazyLock<Option<Paths>> = LazyLock::new(|| {
         "$.includeAllVersionHistory",
         "$.deletedDateTime",
         "$.id",
+    ];
+    let paths: Result<Vec<Path>, String> = NAMES.iter().map(|text| Path::parse(text)).collect();
+    Paths::new(&[], &paths.ok()?)
+});
+
+/// And of a folder that SharePoint's own interface is to make (SharePoint REST reference, "Folder resource").
+static REST: LazyLock<Option<Paths>> = LazyLock::new(|| {
+    const NAMES: [&str; 4] = [
+        "$.__metadata.type",
+        "$['odata.type']",
+        "$['@odata.type']",
+        "$.ServerRelativeUrl",
     ];
     let paths: Result<Vec<Path>, String> = NAMES.iter().map(|text| Path::parse(text)).collect();
     Paths::new(&[], &paths.ok()?)
@@ -75,8 +88,8 @@ impl Graph {
         self.uploaded(call, response, known).await
     }
 
-    /// Bytes of plaintext. The provider wants a length, and sessions for long files.
-    fn length(&self, call: &Call<'_>, body: &Plain) -> Result<u64, Refusal> {
+    /// Bytes of plaintext. The provider wants a length.
+    pub(super) fn told_length(&self, call: &Call<'_>, body: &Plain) -> Result<u64, Refusal> {
         let length = match call.head.headers.get(CONTENT_LENGTH) {
             Some(value) => value.to_str().ok().and_then(|value| value.parse().ok()),
             None if body.is_end_stream() => Some(0),
@@ -87,9 +100,14 @@ impl Graph {
                 return Err(refusal);
             }
         };
-        let length = length.ok_or_else(|| {
+        length.ok_or_else(|| {
             Refusal::new(&PROTOCOL).message("The `Content-Length` field is malformed.")
-        })?;
+        })
+    }
+
+    /// Bytes of plaintext. The provider wants sessions for long files.
+    fn length(&self, call: &Call<'_>, body: &Plain) -> Result<u64, Refusal> {
+        let length = self.told_length(call, body)?;
         match layout::sealed_len(length) {
             Some(sealed) if sealed <= self.settings.max_put => Ok(length),
             _ => {
@@ -144,7 +162,7 @@ impl Graph {
                 return Err(Refusal::new(&PROTOCOL).message("Items are described in JSON here."));
             }
             ask = ask.header(CONTENT_TYPE, media);
-            check_change(&document)?;
+            check_change(&document, call.row.api)?;
             Cleared::document(document, permit)
         };
         let response = self.send(ask, body).await?;
@@ -154,8 +172,9 @@ impl Graph {
 
 /// # Errors
 /// The document holds something that is not known to be no content.
-pub(super) fn check_change(document: &[u8]) -> Result<(), Refusal> {
-    let clear = CLEAR.as_ref().ok_or_else(|| Refusal::new(&INTERNAL))?;
+pub(super) fn check_change(document: &[u8], api: Api) -> Result<(), Refusal> {
+    let clear = if api == Api::Rest { &REST } else { &CLEAR };
+    let clear = clear.as_ref().ok_or_else(|| Refusal::new(&INTERNAL))?;
     json::rewrite::<Refusal>(document, clear, |_| Ok(None)).map(|_| ())
 }
 

@@ -2,33 +2,30 @@
 //! attempt is written before its request can be complete.
 
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
-use http::{Method, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+use http::{Response, StatusCode};
 
+use super::keeper::{Close, Keeper};
 use super::position::Position;
-use super::ranges::{Expected, content_range, expected, shown};
+use super::ranges::{Expected, content_range};
 use super::row::Attempt;
-use super::{AGE, LIMIT, Session, UNIT, refused};
-use crate::adapter::graph::digest::{Digested, digested};
+use super::way::Way;
+use super::{AGE, Session, refused};
+use crate::adapter::graph::digest::{Digested, Fingerprint, digested};
 use crate::adapter::graph::index::Known;
 use crate::adapter::graph::quickxor::QuickXor;
-use crate::adapter::graph::upstream::{Ask, is_json, put, text};
+use crate::adapter::graph::scanner::Kind;
+use crate::adapter::graph::upstream::{put, text};
 use crate::adapter::graph::{Call, DOCUMENT, Graph};
 use crate::body::{
-    Cleared, Closing, Fault, FaultSlot, FragmentBody, Plain, Released, SealBody, SealPlan, Sealed,
-    SealedRest, Tail,
+    Cleared, FragmentBody, Plain, Released, SealBody, SealPlan, Sealed, SealedRest, Tail,
 };
 use crate::error::{INTERNAL, Refusal, STATE_UNAVAILABLE, TOO_LARGE, UPSTREAM_INVALID};
 use crate::seal::layout::{self, MAX_RUNS, MIN_RUN};
-use crate::seal::run::RunEntry;
-use crate::seal::trailer::{Digest, Digests, seal_trailer};
-use crate::seal::{Context, EpochKeys, ObjectId, Salt, SaltSource, SealedBytes};
-use crate::state::{Component, RowKey, Table, Vault};
-
-/// Longest fragment that the provider takes (Microsoft Graph, "driveItem: createUploadSession").
-const LONGEST: u64 = 60 << 20;
+use crate::seal::{SaltSource, SealedBytes};
+use crate::state::Table;
 
 /// The answer to a request that sent sealed bytes.
 pub(super) enum Told {
@@ -38,6 +35,17 @@ pub(super) enum Told {
     Other(Response<Sealed>),
 }
 
+/// What a client sends of a file.
+pub(super) struct Fragment {
+    /// In the plaintext.
+    pub range: Range<u64>,
+    /// Bytes of the whole file; [`UNTOLD`](super::row::UNTOLD) where they are not known yet.
+    pub total: u64,
+    pub body: Plain,
+    /// Of the client's own bytes in it, where they may come again.
+    pub print: Option<Digested<Fingerprint>>,
+}
+
 impl Graph {
     pub(super) async fn put_fragment(
         &self,
@@ -45,15 +53,36 @@ impl Graph {
         mut session: Session,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
-        let (range, total) = asked(call)?;
+        let (range, total) = asked(call, &session.way)?;
         let position = self.position(call, &mut session, false).await?;
         check(&position, &range, total)?;
-        let attempt = self.send_fragment(call, &session, &position, &range, total, body);
+        let fragment = Fragment {
+            range,
+            total,
+            body,
+            print: None,
+        };
+        self.fragment(call, session, &position, fragment).await
+    }
+
+    /// Sends a fragment that is the next one.
+    pub(super) async fn fragment(
+        &self,
+        call: &Call<'_>,
+        mut session: Session,
+        position: &Position,
+        fragment: Fragment,
+    ) -> Result<Response<Released>, Refusal> {
+        if u64::from(position.part()) >= MAX_RUNS {
+            return Err(refused(
+                StatusCode::BAD_REQUEST,
+                "A file has at most 65,536 fragments.",
+            ));
+        }
+        let attempt = self.send_fragment(call, &session, position, fragment);
         let (attempt, sent_to, response) = attempt.await?;
         let status = response.status();
-        // a name that was taken meanwhile is said once all bytes are there
-        let taken = status.is_success() || status == StatusCode::CONFLICT && attempt.is_last();
-        if !taken {
+        if !session.way.taken(status, attempt.is_last()) {
             let refused = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
             if refused || status == StatusCode::SERVICE_UNAVAILABLE {
                 self.discard(&session.row.object, &attempt).await?;
@@ -61,7 +90,7 @@ impl Graph {
             return self.answer(call, response);
         }
         self.count(call, &mut session, &attempt).await?;
-        let sent = match told(response, sent_to).await? {
+        let sent = match told(&session.way, response, sent_to).await? {
             Some(sent) => {
                 self.send_rest(call, &session, &attempt, sent_to, sent)
                     .await?
@@ -86,7 +115,11 @@ impl Graph {
             Told::Other(response) => return self.completed(call, session, attempt, response).await,
             Told::More(head, document) => (head, document),
         };
-        let document = shown(&document, attempt.plain_end(), Some(attempt.total))?;
+        let (next, total) = (attempt.plain_end(), Some(attempt.total));
+        let mut document = session.way.shown(&document, next, total)?;
+        if matches!(session.way, Way::Chunks(_)) {
+            document = self.shown(call, Kind::of(call.row.verb), &document).await?;
+        }
         let mut headers = self.head(head.status(), head.headers())?;
         put(&mut headers, CONTENT_LENGTH, &document.len().to_string());
         let mut answer = Response::new(Released::document(document));
@@ -107,6 +140,11 @@ impl Graph {
         if !made {
             return self.answer(call, response);
         }
+        if matches!(session.way, Way::Ranges(rules) if rules.attaches) {
+            let answer = self.opened_message(call, response).await;
+            self.forget(session).await?;
+            return answer;
+        }
         let (hash, length) = (attempt.hash, attempt.plain_end());
         let known = Known {
             length,
@@ -123,23 +161,27 @@ impl Graph {
         call: &Call<'_>,
         session: &Session,
         position: &Position,
-        range: &Range<u64>,
-        total: u64,
-        body: Plain,
+        fragment: Fragment,
     ) -> Result<(Attempt, u64, Response<Sealed>), Refusal> {
+        let Fragment {
+            range,
+            total,
+            body,
+            print,
+        } = fragment;
         let last = range.end == total;
         let object = session.row.object;
         let (begin, carried) = self.carried(call, session, position).await?;
         let run = layout::run_len(range.end - range.start);
         let run = run.ok_or_else(|| Refusal::new(&TOO_LARGE))?;
         let run_end = begin + carried.len() as u64 + run;
-        let whole = layout::sealed_len(total).ok_or_else(|| Refusal::new(&TOO_LARGE))?;
+        let whole = layout::sealed_len(total);
         let target = if last {
-            whole
+            whole.ok_or_else(|| Refusal::new(&TOO_LARGE))?
         } else {
-            run_end - run_end % UNIT
+            run_end - run_end % session.way.unit()
         };
-        let first = target.min(begin + LIMIT);
+        let first = target.min(begin.saturating_add(session.way.limit()));
         let state = position.last.as_ref().map_or([0; 20], |last| last.hash);
         let (body, done) = digested(body, QuickXor::resume(state, range.start));
         let faults = body.faults();
@@ -173,6 +215,7 @@ impl Graph {
             base: first.min(run_end),
             end: run_end,
             done,
+            print,
             closing,
             kept: Arc::default(),
             faults: faults.clone(),
@@ -182,7 +225,7 @@ impl Graph {
             Box::pin(keeper.keep(entry, rest))
         });
         let body = FragmentBody::new(carried, body, first - begin, keep);
-        let ask = piece(call, begin..first, whole);
+        let ask = session.way.piece(call, &(begin..first), whole)?;
         let sent = self.send(ask, Cleared::fragment(body)).await;
         let response = sent.map_err(|refusal| faults.take().unwrap_or(refusal))?;
         if let Some(refusal) = faults.take() {
@@ -215,9 +258,9 @@ impl Graph {
             return Ok((0, SealedBytes::from_seal(Vec::new())));
         };
         let mut next = position.next;
-        let settled = last.end - last.end % UNIT;
+        let settled = last.end - last.end % session.way.unit();
         while next < settled {
-            let piece = next..settled.min(next + LIMIT);
+            let piece = next..settled.min(next.saturating_add(session.way.limit()));
             next = piece.end;
             let response = self.send_kept(call, session, last, piece).await?;
             if !response.status().is_success() {
@@ -264,8 +307,8 @@ impl Graph {
             range.start - attempt.base,
             range.end - range.start,
         );
-        let whole = layout::sealed_len(attempt.total).ok_or_else(|| Refusal::new(&TOO_LARGE))?;
-        let ask = piece(call, range, whole);
+        let whole = layout::sealed_len(attempt.total);
+        let ask = session.way.piece(call, &range, whole)?;
         self.send(ask, Cleared::sealed_rest(rest)).await
     }
 
@@ -281,14 +324,14 @@ impl Graph {
     ) -> Result<Option<Told>, Refusal> {
         let target = match attempt.is_last() {
             true => attempt.sealed_end(),
-            false => attempt.end - attempt.end % UNIT,
+            false => attempt.end - attempt.end % session.way.unit(),
         };
         let (mut sent, mut next) = (first, from);
         while next < target && matches!(sent, Told::More(..)) {
-            let piece = next..target.min(next + LIMIT);
+            let piece = next..target.min(next.saturating_add(session.way.limit()));
             next = piece.end;
             let response = self.send_kept(call, session, attempt, piece).await?;
-            match told(response, next).await? {
+            match told(&session.way, response, next).await? {
                 Some(told) => sent = told,
                 None => return Ok(None),
             }
@@ -298,7 +341,7 @@ impl Graph {
 }
 
 /// What the request says of its place in the file.
-fn asked(call: &Call<'_>) -> Result<(Range<u64>, u64), Refusal> {
+fn asked(call: &Call<'_>, way: &Way) -> Result<(Range<u64>, u64), Refusal> {
     let headers = &call.head.headers;
     let wrong = |why| refused(StatusCode::BAD_REQUEST, why);
     let (range, total) = text(headers, CONTENT_RANGE)
@@ -308,10 +351,12 @@ fn asked(call: &Call<'_>) -> Result<(Range<u64>, u64), Refusal> {
     if length != Some(range.end - range.start) {
         return Err(wrong("The fragment's length is not that of its range."));
     }
-    if range.end - range.start > LONGEST {
+    if let Way::Ranges(rules) = way
+        && range.end - range.start > rules.longest
+    {
         return Err(refused(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "A fragment holds at most 60 MiB.",
+            format!("A fragment holds at most {} MiB.", rules.longest >> 20),
         ));
     }
     Ok((range, total))
@@ -331,124 +376,24 @@ fn check(position: &Position, range: &Range<u64>, total: u64) -> Result<(), Refu
     if range.end < total && range.end - range.start < MIN_RUN {
         return wrong("A fragment before the last holds at least 320 KiB.");
     }
-    if u64::from(position.part()) >= MAX_RUNS {
-        return wrong("A file has at most 65,536 fragments.");
-    }
     Ok(())
 }
 
-/// A request for a range of the sealed bytes, its end excluded. The address proves who asks; a credential is refused there.
-fn piece(call: &Call<'_>, range: Range<u64>, whole: u64) -> Ask {
-    let value = format!("bytes {}-{}/{whole}", range.start, range.end - 1);
-    Ask::at(Method::PUT, &call.address())
-        .header(CONTENT_RANGE, &value)
-        .header(CONTENT_TYPE, "application/octet-stream")
-}
-
 /// `next`: the byte that the provider must expect now. `None`: it expects another.
-async fn told(response: Response<Sealed>, next: u64) -> Result<Option<Told>, Refusal> {
-    if response.status() != StatusCode::ACCEPTED || !is_json(response.headers()) {
+pub(super) async fn told(
+    way: &Way,
+    response: Response<Sealed>,
+    next: u64,
+) -> Result<Option<Told>, Refusal> {
+    if !way.goes_on(response.status(), response.headers()) {
         return Ok(Some(Told::Other(response)));
     }
     let (head, body) = response.into_parts();
     let document = body.collect(DOCUMENT).await?;
-    if let Expected::From(other) = expected(&document)?
+    if let Expected::From(other) = way.expected(&document)?
         && other != next
     {
         return Ok(None);
     }
     Ok(Some(Told::More(Response::from_parts(head, ()), document)))
-}
-
-/// What closes the object, with the last fragment.
-struct Close {
-    /// Before it.
-    runs: Vec<RunEntry>,
-    keys: Arc<EpochKeys>,
-    salt: Salt,
-}
-
-/// Writes the state of an attempt.
-struct Keeper {
-    vault: Arc<Vault>,
-    context: Arc<Context>,
-    object: ObjectId,
-    expires: u64,
-    total: u64,
-    start: u64,
-    base: u64,
-    end: u64,
-    done: Digested,
-    closing: Option<Close>,
-    /// What was written.
-    kept: Arc<OnceLock<Attempt>>,
-    faults: FaultSlot,
-}
-
-impl Keeper {
-    async fn keep(self, entry: RunEntry, rest: SealedBytes) -> Result<Closing, Fault> {
-        let faults = self.faults.clone();
-        self.write(entry, rest)
-            .await
-            .map_err(|refusal| faults.refuse(refusal))
-    }
-
-    async fn write(self, entry: RunEntry, rest: SealedBytes) -> Result<Closing, Refusal> {
-        let digest = self.done.get().ok_or_else(|| Refusal::new(&INTERNAL))?;
-        let closing = self.close(&entry, digest)?;
-        let trailer = closing.trailer.as_ref().map(SealedBytes::as_bytes);
-        let trailer = trailer.unwrap_or_default();
-        let attempt = Attempt {
-            total: self.total,
-            start: self.start,
-            base: self.base,
-            end: self.end,
-            zeros: closing.zeros,
-            trailer: u32::try_from(trailer.len()).map_err(|_| Refusal::new(&INTERNAL))?,
-            hash: digest.state().0,
-            entry,
-        };
-        let tail = [rest.as_bytes(), trailer].concat();
-        // the row that says that there was an attempt comes last
-        for (table, value) in [(Table::Tail, tail), (Table::Part, attempt.encode())] {
-            let key = self.key(table, &attempt.entry);
-            self.vault
-                .put(table, &key, &value, Some(self.expires))
-                .await?;
-        }
-        let _ = self.kept.set(attempt);
-        Ok(closing)
-    }
-
-    fn key(&self, table: Table, entry: &RunEntry) -> RowKey {
-        let components = [
-            Component::Name(&self.object.0),
-            Component::Order(entry.part.into()),
-            Component::Name(&entry.salt),
-        ];
-        self.vault.key(table, &components)
-    }
-
-    fn close(&self, entry: &RunEntry, digest: &QuickXor) -> Result<Closing, Refusal> {
-        let Some(close) = &self.closing else {
-            return Ok(Closing::default());
-        };
-        let mut runs = close.runs.clone();
-        runs.push(entry.clone());
-        let mut digests = Digests::default();
-        digests.set(Digest::QuickXor, &digest.value(), false);
-        let trailer = seal_trailer(
-            &close.keys,
-            &self.context,
-            self.object,
-            close.salt,
-            &runs,
-            &digests,
-        );
-        let zeros = layout::zeros_len(runs.iter().map(|run| run.length));
-        Ok(Closing {
-            zeros: zeros.ok_or_else(|| Refusal::new(&INTERNAL))?,
-            trailer: Some(trailer.map_err(|error| Refusal::new(&INTERNAL).cause(error))?),
-        })
-    }
 }

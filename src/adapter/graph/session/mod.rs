@@ -2,11 +2,16 @@
 //! `docs/microsoft-365.md` has the states.
 
 mod address;
+mod chunks;
 mod fragment;
+mod keeper;
 mod position;
 mod ranges;
 mod row;
+mod rules;
+mod way;
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -15,6 +20,7 @@ use serde_json::Value;
 
 use self::fragment::Told;
 use self::row::{Attempt, UploadRow};
+use self::way::Way;
 use super::upstream::{Address, Ask, is_json, put, text};
 use super::{Call, DOCUMENT, Graph, none};
 use crate::adapter::json::{self, Path, Paths};
@@ -24,17 +30,15 @@ use crate::policy::DocumentPermit;
 use crate::seal::{SaltSource, layout};
 use crate::state::{RowKey, Table};
 
-/// Every request but the last holds a multiple of this (Microsoft Graph, "driveItem: createUploadSession").
-const UNIT: u64 = 327_680;
-/// The longest request: less than 60 MiB.
-const LIMIT: u64 = (60 << 20) - UNIT;
 /// How long a session is remembered, in seconds.
 const AGE: u64 = 30 * 24 * 3600;
 
 /// A session, and where its row is.
+#[derive(Clone)]
 struct Session {
     key: RowKey,
     row: UploadRow,
+    way: Way,
 }
 
 /// What a client may say of the file that a session is to make.
@@ -78,7 +82,7 @@ fn lost() -> Refusal {
     )
 }
 
-fn refused(status: StatusCode, why: &'static str) -> Refusal {
+fn refused(status: StatusCode, why: impl Into<Cow<'static, str>>) -> Refusal {
     let mut refusal = Refusal::new(&PROTOCOL).message(why);
     refusal.status = Some(status.as_u16());
     refusal
@@ -92,12 +96,27 @@ impl Graph {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         let document = body.collect(DOCUMENT).await?;
+        let begun = match document.is_empty() {
+            true => None,
+            false => Some(begun(&document)?),
+        };
+        self.begin_session(call, permit, begun).await
+    }
+
+    /// `document`: what the provider is told of the file.
+    pub(super) async fn begin_session(
+        &self,
+        call: &Call<'_>,
+        permit: &DocumentPermit,
+        document: Option<Vec<u8>>,
+    ) -> Result<Response<Released>, Refusal> {
         let mut ask = Ask::from_client(call);
-        let body = if document.is_empty() {
-            Cleared::empty()
-        } else {
-            ask = ask.header(CONTENT_TYPE, "application/json");
-            Cleared::document(begun(&document)?, permit)
+        let body = match document {
+            None => Cleared::empty(),
+            Some(document) => {
+                ask = ask.header(CONTENT_TYPE, "application/json");
+                Cleared::document(document, permit)
+            }
         };
         let response = self.send(ask, body).await?;
         if !response.status().is_success() || !is_json(response.headers()) {
@@ -122,16 +141,30 @@ impl Graph {
             Refusal::new(&UPSTREAM_INVALID).message("The provider names no upload session.")
         })?;
         let address = self.address(url)?;
+        let key = self.url_key(address.host, address.target);
+        let way = self.ranges_at(address.host);
+        self.begin(call, key, address.target, way).await?;
+        Ok(())
+    }
+
+    /// Remembers a session that begins. `target`: of its own address, where it has one.
+    async fn begin(
+        &self,
+        call: &Call<'_>,
+        key: RowKey,
+        target: &str,
+        way: Way,
+    ) -> Result<Session, Refusal> {
         let row = UploadRow {
             object: self.draw(call, SaltSource::object_id)?,
             last: 0,
-            target: address.target.to_owned(),
+            target: target.to_owned(),
         };
-        let key = self.url_key(address.host, address.target);
         let expires = Some(call.unix() + AGE);
-        let row = row.encode();
-        self.vault.put(Table::Upload, &key, &row, expires).await?;
-        Ok(())
+        self.vault
+            .put(Table::Upload, &key, &row.encode(), expires)
+            .await?;
+        Ok(Session { key, row, way })
     }
 
     /// A session's own address. However the client wrote it, the provider is asked at the one that it gave.
@@ -141,7 +174,7 @@ impl Graph {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         let key = self.url_key(call.host, call.target());
-        let session = self.session_at(key).await;
+        let session = self.session_at(key, self.ranges_at(call.host)).await;
         let target = session.as_ref().ok().map(|found| found.row.target.clone());
         let address = target.as_deref().map(|target| Address {
             host: call.host,
@@ -188,12 +221,7 @@ impl Graph {
         if let Some(last) = position.last.as_ref().filter(|last| last.is_last()) {
             self.finish(call, &session, last, position.next).await?;
         }
-        let length = document.len();
-        let mut answer = Response::new(Released::document(document));
-        let headers = answer.headers_mut();
-        put(headers, CONTENT_TYPE, "application/json");
-        put(headers, CONTENT_LENGTH, &length.to_string());
-        Ok(answer)
+        Ok(self::document(document))
     }
 
     /// Sends what the gateway still has of a file whose plaintext it was given to the end.
@@ -247,13 +275,14 @@ impl Graph {
         };
         let address = self.address(&source).map_err(unknown)?;
         let key = self.url_key(address.host, address.target);
-        let mut session = self
-            .session_at(key)
-            .await
-            .map_err(|refusal| match refusal.status() {
-                404 => unknown(refusal),
-                _ => refusal,
-            })?;
+        let way = self.ranges_at(address.host);
+        let mut session =
+            self.session_at(key, way)
+                .await
+                .map_err(|refusal| match refusal.status() {
+                    404 => unknown(refusal),
+                    _ => refusal,
+                })?;
         let target = session.row.target.clone();
         let address = Address {
             target: &target,
@@ -270,6 +299,16 @@ impl Graph {
         let response = self.send(ask, Cleared::document(document, permit)).await?;
         self.completed(call, &session, &attempt, response).await
     }
+}
+
+/// A document that the gateway answers with.
+fn document(document: Vec<u8>) -> Response<Released> {
+    let length = document.len();
+    let mut answer = Response::new(Released::document(document));
+    let headers = answer.headers_mut();
+    put(headers, CONTENT_TYPE, "application/json");
+    put(headers, CONTENT_LENGTH, &length.to_string());
+    answer
 }
 
 /// The client's document with the length that the file has at the provider.
