@@ -10,6 +10,7 @@ from harness.servers import program
 DRIVER = Path(__file__).parent / "js"
 
 
+@pytest.mark.usefixtures("fronted")
 @pytest.mark.direct
 def test_microsoft_graph_client(way, place, canary, tmp_path, kept):
     node = program("node", "apt-get install nodejs")

@@ -8,7 +8,7 @@ from cloud import GRAPH
 from harness.material import MIB, Tree
 from harness.servers import program
 
-pytestmark = pytest.mark.direct
+pytestmark = [pytest.mark.direct, pytest.mark.usefixtures("fronted")]
 
 NAMES = ["plain.txt", "with spaces in it.txt", "plus+and+plus.bin", "ümläut/éàç/文件-ファイル.bin", "a&b=c;d,e@f$h!i.bin", "deep/a/b/c/leaf.bin"]
 SIZES = (1, 65_536, 65_537, 4 * MIB, 4 * MIB + 1, 10 * MIB + 1)

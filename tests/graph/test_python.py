@@ -42,6 +42,7 @@ def alex():
     return signed_in("token-of-alex")
 
 
+@pytest.mark.usefixtures("fronted")
 @pytest.mark.parametrize("size", [0, 1, 65_537, 4 * MIB, 4 * MIB + 1, 11 * MIB])
 def test_o365_files(account, place, tmp_path, canary, kept, size):
     data = canary.content(size, "o365")
@@ -191,6 +192,7 @@ async def of_drive(client):
     return (await client.me.drive.get()).id
 
 
+@pytest.mark.usefixtures("fronted")
 @pytest.mark.parametrize("size", [0, 1, 65_537, 3 * MIB])
 def test_msgraph_simple_files(place, canary, kept, size):
     async def scenario():
@@ -220,6 +222,7 @@ def test_msgraph_simple_files(place, canary, kept, size):
     kept(size)
 
 
+@pytest.mark.usefixtures("fronted")
 @pytest.mark.direct
 @pytest.mark.parametrize("rule, size", [("reject", 5 * MIB), ("accept", 12 * MIB), ("accept", 18 * MIB)])
 def test_msgraph_upload_task(way, place, canary, kept, rule, size):
