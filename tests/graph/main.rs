@@ -9,8 +9,11 @@
 
 mod batches;
 mod content;
+mod fuse;
 mod gate;
+mod killed;
 mod listings;
+mod long;
 mod messages;
 mod provider;
 mod refusals;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::scanner::Kind;
+use super::found::Kind;
 use super::session::begun;
 use super::table::Verb;
 use super::upstream::{Ask, is_json, put};

@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use super::digest::{Digested, digested};
 use super::index::Known;
 use super::quickxor::QuickXor;
+use super::table::Verb;
 use super::upstream::{Ask, is_json, put, text};
 use super::{Call, DOCUMENT, Graph};
 use crate::adapter::json::{self, Path, Paths};
@@ -39,12 +40,18 @@ static CLEAR: LazyLock<Option<Paths>> = LazyLock::new(|| {
 });
 
 impl Graph {
+    /// One request, or, where that would be too long, a session of the gateway's own.
     pub(super) async fn put_content(
         &self,
         call: &Call<'_>,
+        permit: &DocumentPermit,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
-        let length = self.length(call, &body)?;
+        let (length, sealed) = lengths(call, &body)?;
+        let long = sealed > self.settings.max_put;
+        if long && call.row.verb != Verb::PutContent {
+            return Err(too_long());
+        }
         let (body, done) = digested(body, QuickXor::default());
         let faults = body.faults();
         let kept = done.clone();
@@ -62,8 +69,12 @@ impl Graph {
         };
         let body =
             SealBody::new(body, plan).map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
-        let ask = Ask::from_client(call).header(CONTENT_TYPE, "application/octet-stream");
-        let sent = self.send(ask, Cleared::sealed(body)).await;
+        let sent = if long {
+            self.put_long(call, permit, body, sealed).await
+        } else {
+            let ask = Ask::from_client(call).header(CONTENT_TYPE, "application/octet-stream");
+            self.send(ask, Cleared::sealed(body)).await
+        };
         let response = sent.map_err(|refusal| faults.take().unwrap_or(refusal))?;
         if let Some(refusal) = faults.take() {
             return Err(refusal);
@@ -73,32 +84,6 @@ impl Graph {
             hash: done.get().map(QuickXor::value),
         };
         self.uploaded(call, response, known).await
-    }
-
-    /// Bytes of plaintext. The provider wants a length, and sessions for long files.
-    fn length(&self, call: &Call<'_>, body: &Plain) -> Result<u64, Refusal> {
-        let length = match call.head.headers.get(CONTENT_LENGTH) {
-            Some(value) => value.to_str().ok().and_then(|value| value.parse().ok()),
-            None if body.is_end_stream() => Some(0),
-            None => {
-                let mut refusal = Refusal::new(&PROTOCOL)
-                    .message("The provider wants a length, which this request does not tell.");
-                refusal.status = Some(StatusCode::LENGTH_REQUIRED.as_u16());
-                return Err(refusal);
-            }
-        };
-        let length = length.ok_or_else(|| {
-            Refusal::new(&PROTOCOL).message("The `Content-Length` field is malformed.")
-        })?;
-        match layout::sealed_len(length) {
-            Some(sealed) if sealed <= self.settings.max_put => Ok(length),
-            _ => {
-                let mut refusal = Refusal::new(&TOO_LARGE)
-                    .message("A file of this length goes up in an upload session.");
-                refusal.status = Some(StatusCode::PAYLOAD_TOO_LARGE.as_u16());
-                Err(refusal)
-            }
-        }
     }
 
     /// The answer to an upload that is complete: the item is remembered, and shown as the client knows it.
@@ -150,6 +135,32 @@ impl Graph {
         let response = self.send(ask, body).await?;
         self.answer(call, response)
     }
+}
+
+/// Bytes of plaintext, and sealed. The provider wants a length.
+fn lengths(call: &Call<'_>, body: &Plain) -> Result<(u64, u64), Refusal> {
+    let length = match call.head.headers.get(CONTENT_LENGTH) {
+        Some(value) => value.to_str().ok().and_then(|value| value.parse().ok()),
+        None if body.is_end_stream() => Some(0),
+        None => {
+            let mut refusal = Refusal::new(&PROTOCOL)
+                .message("The provider wants a length, which this request does not tell.");
+            refusal.status = Some(StatusCode::LENGTH_REQUIRED.as_u16());
+            return Err(refusal);
+        }
+    };
+    let length = length.ok_or_else(|| {
+        Refusal::new(&PROTOCOL).message("The `Content-Length` field is malformed.")
+    })?;
+    let sealed = layout::sealed_len(length).ok_or_else(too_long)?;
+    Ok((length, sealed))
+}
+
+fn too_long() -> Refusal {
+    let mut refusal = Refusal::new(&TOO_LARGE)
+        .message("A file of this length goes up in an upload session of the drive API.");
+    refusal.status = Some(StatusCode::PAYLOAD_TOO_LARGE.as_u16());
+    refusal
 }
 
 /// # Errors

@@ -2,9 +2,12 @@
 //! `docs/microsoft-365.md` has the states.
 
 mod fragment;
+mod keeper;
 mod position;
 mod ranges;
+mod rest;
 mod row;
+mod whole;
 
 use std::sync::LazyLock;
 
@@ -12,7 +15,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
 
-use self::fragment::Told;
+use self::rest::Told;
 use self::row::{Attempt, UploadRow};
 use super::upstream::{Ask, is_json, put, text};
 use super::{Call, DOCUMENT, Graph, none};
@@ -171,11 +174,23 @@ impl Graph {
         mut session: Session,
     ) -> Result<Response<Released>, Refusal> {
         let position = self.position(call, &mut session, true).await?;
-        let document = position.told.as_deref().unwrap_or_default();
-        let document = ranges::shown(document, position.plain(), position.total)?;
-        if let Some(last) = position.last.as_ref().filter(|last| last.is_last()) {
-            self.finish(call, &session, last, position.next).await?;
-        }
+        let told = match position.last.as_ref().filter(|last| last.is_last()) {
+            Some(last) => match self.finish(call, &session, last, position.next).await? {
+                Told::More(_, document) => Some(document),
+                Told::Other(response) => {
+                    let answer = self.completed(call, &session, last, response).await?;
+                    // of what became a file the provider says the same
+                    return match answer.status().is_success() {
+                        true => Err(lost()),
+                        false => Ok(answer),
+                    };
+                }
+            },
+            None => None,
+        };
+        let told = told.filter(|document| !document.is_empty());
+        let document = told.or(position.told.clone()).unwrap_or_default();
+        let document = ranges::shown(&document, position.plain(), position.total)?;
         let length = document.len();
         let mut answer = Response::new(Released::document(document));
         let headers = answer.headers_mut();
@@ -184,21 +199,17 @@ impl Graph {
         Ok(answer)
     }
 
-    /// Sends what the gateway still has of a file whose plaintext it was given to the end.
+    /// Sends what the gateway still has of a file whose plaintext it was given to the end; gives the last answer.
     async fn finish(
         &self,
         call: &Call<'_>,
         session: &Session,
         last: &Attempt,
         next: u64,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Told, Refusal> {
         let nothing = Told::More(Response::new(()), Vec::new());
         match self.send_rest(call, session, last, next, nothing).await? {
-            Some(Told::Other(response)) => {
-                self.completed(call, session, last, response).await?;
-                Ok(())
-            }
-            Some(Told::More(..)) => Ok(()),
+            Some(told) => Ok(told),
             None => Err(self.drop_session(call, session).await),
         }
     }
