@@ -14,6 +14,10 @@
 mod fuse;
 #[path = "../tests/graph/gate.rs"]
 mod gate;
+#[path = "../tests/graph/library.rs"]
+mod library;
+#[path = "../tests/graph/mailbox.rs"]
+mod mailbox;
 #[path = "../tests/graph/provider.rs"]
 mod provider;
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sceau::adapter::json::{Path, Paths, Wrong, rewrite};
 use sceau::seal::scan::{Encoding, Language, Opens, Output, Reading, Scanner};
-use sceau::seal::token::{self, Field};
+use sceau::seal::token::{self, Field, OneContext};
 use sceau::seal::{Context, EpochKeys, EpochSecret, EpochShort, KeyLookup, LookupError, Salt};
 use sceau::secret::Secret;
 
@@ -52,8 +52,10 @@ fn tokens(c: &mut Criterion) {
 fn scanner(c: &mut Criterion) {
     let text = Bytes::from("Le préfet a signé; la suite au prochain courrier. \n".repeat(MIB / 51));
     let reading = Reading {
-        lookup: Arc::new(One(keys())),
-        context: Arc::new(context()),
+        keys: Arc::new(OneContext {
+            lookup: Arc::new(One(keys())),
+            context: Arc::new(context()),
+        }),
         encoding: Encoding::Json,
         language: Language::French,
     };

@@ -22,6 +22,9 @@ impl fmt::Display for RequestId {
 /// Reads of files that lie at the provider unsealed, by service. It comes to rest when an estate has migrated.
 pub static UNSEALED_READS: Counter = Counter::new();
 
+/// Tokens that were opened for subscribers, past the service's own way, by service.
+pub static OPENED_OUTSIDE: Counter = Counter::new();
+
 /// A count for each service, since the process began; a reload does not touch it.
 #[derive(Debug)]
 pub struct Counter(Mutex<BTreeMap<String, u64>>);
@@ -31,11 +34,11 @@ impl Counter {
         Self(Mutex::new(BTreeMap::new()))
     }
 
-    /// Counts one more; gives the service's sum.
-    pub fn add(&self, service: &str) -> u64 {
+    /// Counts `n` more; gives the service's sum.
+    pub fn add(&self, service: &str, n: u64) -> u64 {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(service.to_owned()).or_default();
-        *count += 1;
+        *count = count.saturating_add(n);
         *count
     }
 

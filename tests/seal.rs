@@ -8,7 +8,6 @@
     reason = "a test fails by panicking"
 )]
 
-#[allow(dead_code, reason = "the vectors use the rest")]
 #[path = "sealing/forge.rs"]
 mod forge;
 #[path = "sealing/reading.rs"]

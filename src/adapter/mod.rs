@@ -4,22 +4,28 @@
 //! The stages run in a fixed order, driven by `proxy`: `classify` (unknown is refused), `verify` (the client's own
 //! signature), the policy's verdict, `perform`. `refuse` words an error in the protocol's own form.
 
+pub mod admin;
 mod alike;
 pub mod graph;
+mod heads;
 pub mod http;
 pub mod json;
 mod opening;
 mod page;
 mod pinned;
+mod problem;
 mod range;
 pub mod s3;
 mod spooling;
+pub mod text;
 pub mod webdav;
+
+pub use self::problem::problem;
 
 use std::any::Any;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ::http::header::{AUTHORIZATION, COOKIE};
 use ::http::{HeaderMap, HeaderValue, Response, Uri, request};
@@ -27,8 +33,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::body::{Plain, Released};
-use crate::error::{OPERATION_DENIED, Refusal};
+use crate::error::{INTERNAL, KEY_UNAVAILABLE, OPERATION_DENIED, Refusal};
 use crate::policy::{Class, Verdict};
+use crate::seal::{EntropyError, EpochKeys, Epochs, LookupError, SaltSource};
 use crate::telemetry::RequestId;
 
 /// What a request asks for.
@@ -55,6 +62,38 @@ pub struct Subject {
 pub struct Exchange {
     pub request_id: RequestId,
     pub now: SystemTime,
+}
+
+impl Exchange {
+    /// Nanoseconds since 1970.
+    fn nanos(&self) -> u128 {
+        self.now
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_nanos())
+    }
+
+    /// Seconds since 1970.
+    fn unix(&self) -> u64 {
+        u64::try_from(self.nanos() / 1_000_000_000).unwrap_or(u64::MAX)
+    }
+
+    /// Draws something that no two requests share.
+    fn draw<T>(
+        &self,
+        salts: &SaltSource,
+        draw: fn(&SaltSource, u128, &[u8]) -> Result<T, EntropyError>,
+    ) -> Result<T, Refusal> {
+        let request = self.request_id.0.to_be_bytes();
+        draw(salts, self.nanos(), &request).map_err(|error| Refusal::new(&INTERNAL).cause(error))
+    }
+}
+
+/// The epoch to seal under.
+fn current(epochs: &dyn Epochs) -> Result<Arc<EpochKeys>, Refusal> {
+    epochs.current().map_err(|error| match error {
+        LookupError::Unknown => Refusal::new(&KEY_UNAVAILABLE),
+        LookupError::Unavailable(why) => Refusal::new(&KEY_UNAVAILABLE).message(why),
+    })
 }
 
 /// What an error answer may name.

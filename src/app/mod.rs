@@ -5,6 +5,7 @@ mod custody;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod explain;
+mod front;
 pub mod init;
 pub mod key;
 mod manual;
@@ -20,6 +21,7 @@ mod seal;
 mod seal_tree;
 pub mod serve;
 mod sessions;
+mod sites;
 
 use std::io::Write as _;
 use std::process::ExitCode;

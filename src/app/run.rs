@@ -89,6 +89,9 @@ async fn attend(args: &RunArgs, gateway: config::Gateway) -> Result<bool, StartE
     for address in running.addresses() {
         tracing::info!(%address, config = %digest, version = env!("CARGO_PKG_VERSION"), "listening");
     }
+    if let Some(address) = running.admin_address() {
+        tracing::info!(%address, "listening for subscribers");
+    }
     loop {
         tokio::select! {
             () = received(&mut hangup) => reload(args, &running).await,
@@ -103,6 +106,9 @@ async fn attend(args: &RunArgs, gateway: config::Gateway) -> Result<bool, StartE
     }
     for (service, reads) in telemetry::UNSEALED_READS.sums() {
         tracing::info!(service, reads, "unsealed files were read");
+    }
+    for (service, tokens) in telemetry::OPENED_OUTSIDE.sums() {
+        tracing::info!(service, tokens, "tokens were opened for subscribers");
     }
     Ok(ended)
 }

@@ -6,25 +6,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::task::JoinHandle;
 
-use super::sessions::Sessions;
-use crate::adapter::Adapter;
-use crate::adapter::graph::Graph;
-use crate::adapter::http::Http;
-use crate::adapter::s3::S3;
-use crate::adapter::webdav::{Stores, WebDav};
-use crate::body::Upstream;
-use crate::config::{Certificate, Gateway, Kind, Limits, Listener, Service, Transport};
+use super::front::{Front, Presented};
+use super::sites::sites;
+use crate::config::{self, Gateway, Listener, Transport};
 use crate::keyring::{BoundEpochs, KeyError, Keyring};
-use crate::net::{
-    Certificates, ClientTls, Edge, EdgeBounds, IssueError, LocalCa, Opened, Pair, Provider,
-    ProviderSettings, ServerTls, TlsError,
-};
-use crate::proxy::{Bounds, ConversationBounds, Duplicate, Proxy, Routes, Site};
+use crate::net::{ClientTls, IssueError, Provider, ProviderSettings, TlsError};
+use crate::proxy::Duplicate;
+use crate::seal::EntropyError;
 use crate::seal::aead::{SelfTestError, hardware_aes, self_test};
-use crate::seal::name::NameKey;
-use crate::seal::token::Index;
-use crate::seal::{EntropyError, SaltSource};
-use crate::state::{self, Spool, SqliteState, State, StateError, Vault};
+use crate::state::{self, Spool, SqliteState, State, StateError, Table};
 
 /// How often what has expired is removed.
 const SWEEP: Duration = Duration::from_secs(3600);
@@ -67,23 +57,23 @@ pub enum StartError {
 }
 
 /// The store and the spools, opened once: a reload goes on with them.
-struct Kept {
-    settings: state::Settings,
-    rows: Arc<SqliteState>,
+pub(super) struct Kept {
+    pub settings: state::Settings,
+    pub rows: Arc<SqliteState>,
 }
 
 /// What a site holds that has to be looked after.
-struct Lasting {
-    spool: Arc<Spool>,
-    epochs: Vec<Arc<BoundEpochs>>,
+pub(super) struct Lasting {
+    pub spool: Arc<Spool>,
+    pub epochs: Vec<Arc<BoundEpochs>>,
 }
 
 /// A gateway at work.
 pub struct Running {
-    proxy: Arc<Proxy>,
-    edge: Arc<Edge>,
-    /// By the address that the configuration names.
-    listening: Mutex<Vec<(SocketAddr, Opened)>>,
+    /// For clients of the services.
+    main: Front,
+    /// For subscribers; nothing listens where the configuration has no `[admin]`.
+    admin: Front,
     state: Kept,
     /// Certificates are renewed, and what has expired is swept, from what is in force.
     upkeep: Mutex<JoinHandle<()>>,
@@ -94,7 +84,7 @@ pub struct Running {
 ///
 /// # Errors
 /// Whatever is missing; nothing listens then.
-pub async fn start(gateway: Gateway, software_aes: bool) -> Result<Running, StartError> {
+pub async fn start(mut gateway: Gateway, software_aes: bool) -> Result<Running, StartError> {
     self_test()?;
     if !hardware_aes() && !software_aes {
         return Err(StartError::SoftwareAes);
@@ -103,163 +93,120 @@ pub async fn start(gateway: Gateway, software_aes: bool) -> Result<Running, Star
         rows: Arc::new(SqliteState::open(&gateway.state.directory)?),
         settings: gateway.state.clone(),
     };
+    let presented = Presented::of(&mut gateway);
+    let (tls, admin_tls) = (presented.tls()?, presented.admin_tls()?);
     let Gateway {
         listeners,
-        certificates,
-        local_ca,
         keys,
         limits,
         services,
+        admin,
         ..
     } = gateway;
-    let presented = Presented::new(&services, certificates, local_ca);
-    let tls = presented.tls()?;
     let keyring = Arc::new(Keyring::open(keys, seconds)?);
-    let (site, lasting) = site(services, &keyring, &kept, &limits)?;
-    let mut seed = [0; 8];
+    let admin_listeners = admin_listeners(admin.as_ref());
+    let sites = sites(services, admin, &keyring, &kept, &limits)?;
+    let mut seed = [0; 16];
     os_random(&mut seed)?;
-    let proxy = Arc::new(Proxy::new(site, u64::from_ne_bytes(seed)));
-    let edge = Edge::new(proxy.clone(), tls, edge_bounds(&limits));
-    let upkeep = upkeep(presented, edge.clone(), kept.rows.clone(), lasting);
+    let [seed, admin_seed] = [0, 8].map(|at| {
+        let mut half = [0; 8];
+        half.copy_from_slice(&seed[at..at + 8]);
+        u64::from_ne_bytes(half)
+    });
+    let main = Front::new(sites.main, seed, tls, &limits);
+    let admin = Front::new(sites.admin, admin_seed, admin_tls, &limits);
+    let upkeep = upkeep(presented, &main, &admin, &kept, sites.lasting);
     let running = Running {
-        proxy,
-        edge,
-        listening: Mutex::default(),
+        main,
+        admin,
         state: kept,
         upkeep: Mutex::new(upkeep),
         drain_timeout: Mutex::new(limits.drain_timeout),
     };
-    let opened = running.open(&listeners).await?;
-    *lock(&running.listening) = opened;
+    let opened = running.main.open(&listeners).await?;
+    let admin_opened = running.admin.open(&admin_listeners).await?;
+    running.main.keep(&listeners, opened);
+    running.admin.keep(&admin_listeners, admin_opened);
     Ok(running)
 }
 
 impl Running {
-    /// Where the gateway listens.
+    /// Where the gateway listens for clients of the services.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        let mut addresses: Vec<_> = lock(&self.listening)
-            .iter()
-            .map(|(_, opened)| opened.address)
-            .collect();
-        addresses.sort();
-        addresses
+        self.main.addresses()
+    }
+
+    /// Where it listens for subscribers, if it does.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.addresses().first().copied()
     }
 
     /// Puts another configuration in force at once: what has begun ends under the old one.
     ///
     /// # Errors
     /// Anything; the old configuration is then in force as it was.
-    pub async fn replace(&self, gateway: Gateway) -> Result<(), StartError> {
+    pub async fn replace(&self, mut gateway: Gateway) -> Result<(), StartError> {
         if gateway.state != self.state.settings {
             return Err(StartError::StateChanged);
         }
+        let presented = Presented::of(&mut gateway);
+        let (tls, admin_tls) = (presented.tls()?, presented.admin_tls()?);
         let Gateway {
             listeners,
-            certificates,
-            local_ca,
             keys,
             limits,
             services,
+            admin,
             ..
         } = gateway;
-        let presented = Presented::new(&services, certificates, local_ca);
-        let tls = presented.tls()?;
         let keyring = tokio::task::block_in_place(|| Keyring::open(keys, seconds))?;
-        let (site, lasting) = site(services, &Arc::new(keyring), &self.state, &limits)?;
-        let opened = self.open(&listeners).await?;
+        let admin_listeners = admin_listeners(admin.as_ref());
+        let sites = sites(services, admin, &Arc::new(keyring), &self.state, &limits)?;
+        let opened = self.main.open(&listeners).await?;
+        let admin_opened = self.admin.open(&admin_listeners).await?;
 
-        self.proxy.replace(site);
-        self.edge.replace(tls, edge_bounds(&limits));
+        self.main.replace(sites.main, tls, &limits);
+        self.admin.replace(sites.admin, admin_tls, &limits);
         *lock(&self.drain_timeout) = limits.drain_timeout;
-        {
-            let mut listening = lock(&self.listening);
-            listening.retain(|(bind, opened)| {
-                let named = listeners.iter().find(|listener| listener.bind == *bind);
-                named
-                    .inspect(|listener| opened.allow_tls12(listener.tls12))
-                    .is_some()
-            });
-            listening.extend(opened);
-        }
+        self.main.keep(&listeners, opened);
+        self.admin.keep(&admin_listeners, admin_opened);
         let upkeep = upkeep(
             presented,
-            self.edge.clone(),
-            self.state.rows.clone(),
-            lasting,
+            &self.main,
+            &self.admin,
+            &self.state,
+            sites.lasting,
         );
         std::mem::replace(&mut *lock(&self.upkeep), upkeep).abort();
         Ok(())
     }
 
-    /// Opens those listeners that are not open yet.
-    async fn open(&self, listeners: &[Listener]) -> Result<Vec<(SocketAddr, Opened)>, StartError> {
-        let mut opened = Vec::new();
-        for listener in listeners {
-            let stands = |(bind, _): &(SocketAddr, Opened)| *bind == listener.bind;
-            if lock(&self.listening).iter().any(stands) {
-                continue;
-            }
-            let bound = self.edge.open(listener.bind, listener.tls12).await;
-            let bound = bound.map_err(|source| StartError::Listen {
-                address: listener.bind,
-                source,
-            })?;
-            opened.push((listener.bind, bound));
-        }
-        Ok(opened)
-    }
-
     /// Stops listening and lets what is under way end, as long as the configuration allows. False: some did not.
     pub async fn stop(self) -> bool {
         lock(&self.upkeep).abort();
-        lock(&self.listening).clear();
-        self.proxy.drain();
         let time = *lock(&self.drain_timeout);
-        self.edge.drain(time).await
+        let (main, admin) = tokio::join!(self.main.stop(time), self.admin.stop(time));
+        main && admin
     }
 }
 
-/// What clients are shown: kept, because an authority's certificates must be renewed.
-struct Presented {
-    hosts: Vec<(String, bool)>,
-    files: Vec<Certificate>,
-    ca: Option<Certificate>,
-}
-
-impl Presented {
-    fn new(services: &[Service], files: Vec<Certificate>, ca: Option<Certificate>) -> Self {
-        let hosts = services
-            .iter()
-            .flat_map(|service| {
-                let wide = service.kind.serves_below();
-                service.hosts.iter().map(move |host| (host.clone(), wide))
-            })
-            .collect();
-        Self { hosts, files, ca }
-    }
-
-    fn tls(&self) -> Result<ServerTls, StartError> {
-        let files: Vec<Pair<'_>> = self.files.iter().map(pair).collect();
-        let ca = self.ca.as_ref().map(|ca| LocalCa(pair(ca)));
-        let hosts = self.hosts.iter().map(|(host, wide)| (host.as_str(), *wide));
-        let certificates = Certificates::new(hosts, &files, ca.as_ref())?;
-        Ok(ServerTls::new(certificates)?)
-    }
-}
-
-fn pair(certificate: &Certificate) -> Pair<'_> {
-    Pair {
-        chain: &certificate.chain,
-        key_pem: &certificate.key_pem,
-    }
+fn admin_listeners(admin: Option<&config::Admin>) -> Vec<Listener> {
+    let listener = admin.map(|admin| Listener {
+        bind: admin.bind,
+        tls12: false,
+    });
+    listener.into_iter().collect()
 }
 
 fn upkeep(
     presented: Presented,
-    edge: Arc<Edge>,
-    rows: Arc<SqliteState>,
+    main: &Front,
+    admin: &Front,
+    kept: &Kept,
     Lasting { spool, epochs }: Lasting,
 ) -> JoinHandle<()> {
+    let (main, admin) = (main.edge.clone(), admin.edge.clone());
+    let (rows, etags) = (kept.rows.clone(), kept.settings.etags);
     tokio::spawn(async move {
         let (mut sweep, mut renew) = (tokio::time::interval(SWEEP), tokio::time::interval(RENEW));
         let mut forget = tokio::time::interval(FORGET);
@@ -268,120 +215,26 @@ fn upkeep(
             tokio::select! {
                 _ = forget.tick() => epochs.iter().for_each(|epochs| epochs.forget(seconds())),
                 _ = sweep.tick() => {
-                    if let Err(error) = rows.sweep(seconds()).await {
+                    let swept = async {
+                        rows.sweep(seconds()).await?;
+                        rows.trim(Table::Alias, etags).await
+                    };
+                    if let Err(error) = swept.await {
                         tracing::warn!(%error, code = error.name(), "the state can't be swept");
                     }
                     if let Err(error) = spool.sweep(SystemTime::now()).await {
                         tracing::warn!(%error, code = error.name(), "the spools can't be swept");
                     }
                 }
-                _ = renew.tick() => match presented.tls() {
-                    Ok(tls) => edge.replace_tls(tls),
+                _ = renew.tick() => match presented.tls().and_then(|tls| Ok((tls, presented.admin_tls()?))) {
+                    Ok((tls, admin_tls)) => {
+                        main.replace_tls(tls);
+                        admin.replace_tls(admin_tls);
+                    }
                     Err(error) => tracing::error!(%error, "certificates can't be renewed"),
                 },
             }
         }
-    })
-}
-
-fn site(
-    services: Vec<Service>,
-    keyring: &Arc<Keyring>,
-    kept: &Kept,
-    limits: &Limits,
-) -> Result<(Site, Lasting), StartError> {
-    let mut lasting = Lasting {
-        spool: Arc::new(Spool::open(&kept.settings)?),
-        epochs: Vec::new(),
-    };
-    let mut routes = Routes::default();
-    for service in services {
-        let hosts = service.hosts.clone();
-        let wide = service.kind.serves_below();
-        let epochs = keyring.epochs(service.kind.context().clone());
-        lasting.epochs.push(epochs.clone());
-        let served = Arc::new(serve(service, keyring, epochs, kept)?);
-        for host in &hosts {
-            routes.add(host, wide, &served)?;
-        }
-    }
-    let bounds = Bounds {
-        in_flight: limits.in_flight,
-        idle: limits.idle_timeout,
-        minimum_rate: limits.minimum_rate,
-        conversations: ConversationBounds {
-            count: limits.websockets,
-            ping: limits.websocket_ping,
-            idle: limits.websocket_idle,
-        },
-    };
-    Ok((Site::new(routes, bounds), lasting))
-}
-
-fn serve(
-    service: Service,
-    keyring: &Arc<Keyring>,
-    epochs: Arc<BoundEpochs>,
-    kept: &Kept,
-) -> Result<crate::proxy::Service, StartError> {
-    let context = service.kind.context().clone();
-    let (_, secret) = keyring.service(&context)?;
-    let provider = provider(service.transport)?;
-    let salts = SaltSource::new(os_random)?;
-    let adapter: Arc<dyn Adapter> = match service.kind {
-        Kind::S3(settings) => {
-            let sessions = Arc::new(Sessions::new(keyring.clone(), context));
-            let vault = Vault::new(kept.rows.clone(), &secret, sessions)?;
-            let spool = Spool::open(&kept.settings)?;
-            let policy = service.policy.clone();
-            Arc::new(S3::new(
-                settings, policy, epochs, vault, spool, provider, salts,
-            ))
-        }
-        Kind::WebDav(settings) => {
-            let policy = service.policy.clone();
-            let names = NameKey::new(&secret, &context);
-            let sessions = Arc::new(Sessions::new(keyring.clone(), context));
-            let stores = Stores {
-                vault: Vault::new(kept.rows.clone(), &secret, sessions)?,
-                spool: Spool::open(&kept.settings)?,
-            };
-            Arc::new(WebDav::new(
-                settings, policy, names, stores, epochs, provider, salts,
-            ))
-        }
-        Kind::Graph(settings, further) => {
-            let sessions = Arc::new(Sessions::new(keyring.clone(), context));
-            let vault = Vault::new(kept.rows.clone(), &secret, sessions)?;
-            let mut upstreams: Vec<Arc<dyn Upstream>> = vec![provider];
-            for transport in further {
-                upstreams.push(self::provider(transport)?);
-            }
-            let policy = service.policy.clone();
-            Arc::new(Graph::new(
-                settings,
-                policy,
-                vault,
-                epochs,
-                upstreams,
-                salts,
-                Arc::new(|work| {
-                    // what is dropped as the process ends may want to begin something; nothing runs it any more
-                    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                        drop(runtime.spawn(work));
-                    }
-                }),
-            ))
-        }
-        Kind::Http(settings) => {
-            let index = Index::new(&secret);
-            Arc::new(Http::new(settings, epochs, index, provider, salts))
-        }
-    };
-    Ok(crate::proxy::Service {
-        name: service.name.as_str().into(),
-        adapter,
-        policy: service.policy,
     })
 }
 
@@ -401,19 +254,6 @@ pub(super) fn provider(transport: Transport) -> Result<Arc<Provider>, StartError
     })))
 }
 
-fn edge_bounds(limits: &Limits) -> EdgeBounds {
-    EdgeBounds {
-        connections: limits.connections,
-        per_address: limits.connections_per_address,
-        streams: limits.streams,
-        header_bytes: limits.header_bytes,
-        header_timeout: limits.header_timeout,
-        handshake: limits.handshake_timeout,
-        idle: limits.idle_timeout,
-        minimum_rate: limits.minimum_rate,
-    }
-}
-
 pub(super) fn os_random(bytes: &mut [u8]) -> Result<(), EntropyError> {
     getrandom::fill(bytes).map_err(|_| EntropyError)
 }
@@ -425,6 +265,6 @@ fn seconds() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

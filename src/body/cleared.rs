@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 
 use super::assembled::{Assembled, Pieces};
+use super::released::Fronted;
 use super::{
     Chunks, Fault, FaultSlot, FragmentBody, OpenBody, Portion, SealBody, Sealed, SealedRest,
     SealedTail,
@@ -62,6 +63,12 @@ impl Plain {
     /// Whether there is no body at all.
     pub fn is_end_stream(&self) -> bool {
         self.chunks.is_end_stream()
+    }
+
+    /// The same with these bytes before it.
+    #[must_use]
+    pub fn after(self, front: impl Into<Bytes>) -> Self {
+        self.through(|rest, _| Box::pin(Fronted::new(front.into(), rest)))
     }
 
     /// Where the refusal is found that broke this body.

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Empty, Full};
 
 use super::cleared::{collect, next};
 use super::rewrite::{Rewrite, RewriteBody};
-use super::{Chunks, Fault, FaultSlot, OpenBody, ScanBody, Switched};
+use super::{Chunks, Fault, FaultSlot, OpenBody, Plain, ScanBody, Switched};
 use crate::error::Refusal;
 use crate::policy::RelayPermit;
 
@@ -26,6 +26,12 @@ pub struct Sealed(Chunks);
 impl Sealed {
     pub fn new(chunks: Chunks) -> Self {
         Self(chunks)
+    }
+
+    /// Sealed text that a client inside has, to be opened for it. It is the client's own: there is no way from here to a
+    /// [`super::Cleared`] body but by sealing.
+    pub fn brought(body: Plain) -> Self {
+        Self(body.into_chunks())
     }
 
     /// The whole answer in memory; for documents that the gateway reads itself (a listing, an error, a trailer).
@@ -60,11 +66,7 @@ impl Sealed {
         }
         let front = front.freeze();
         let first = front.slice(..front.len().min(n));
-        let rest = Fronted {
-            front: Some(front),
-            rest: self.0,
-        };
-        Ok((first, Self(Box::pin(rest))))
+        Ok((first, Self(Box::pin(Fronted::new(front, self.0)))))
     }
 
     /// The answer from its byte `n` on; for providers that give the whole where a range was asked for.
@@ -82,11 +84,7 @@ impl Sealed {
             left -= passed;
             let front = data.split_off(passed as usize);
             if !front.is_empty() {
-                let rest = Fronted {
-                    front: Some(front),
-                    rest: self.0,
-                };
-                return Ok(Self(Box::pin(rest)));
+                return Ok(Self(Box::pin(Fronted::new(front, self.0))));
             }
         }
         Ok(self)
@@ -98,9 +96,18 @@ impl Sealed {
 }
 
 /// Bytes that were read already, and the rest.
-struct Fronted {
+pub(super) struct Fronted {
     front: Option<Bytes>,
     rest: Chunks,
+}
+
+impl Fronted {
+    pub fn new(front: Bytes, rest: Chunks) -> Self {
+        Self {
+            front: Some(front),
+            rest,
+        }
+    }
 }
 
 impl Body for Fronted {

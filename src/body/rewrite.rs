@@ -38,6 +38,9 @@ pub trait Rewrite: Send {
     fn finish(&mut self, out: &mut BytesMut) -> Result<(), Fault>;
 }
 
+/// A longer piece is taken in steps of this length, so that what is written for it stays as short.
+const STEP: usize = 16 * 1024;
+
 type LookUp = Pin<Box<dyn Future<Output = Result<Box<dyn Rewrite>, Fault>> + Send>>;
 
 enum Stage {
@@ -50,6 +53,8 @@ enum Stage {
 
 pub(super) struct RewriteBody {
     source: Chunks,
+    /// What came of the document and was not pushed yet.
+    rest: Bytes,
     stage: Stage,
     out: BytesMut,
 }
@@ -58,6 +63,7 @@ impl RewriteBody {
     pub fn new(source: Chunks, rewriter: Box<dyn Rewrite>) -> Self {
         Self {
             source,
+            rest: Bytes::new(),
             stage: Stage::Reading(rewriter),
             out: BytesMut::new(),
         }
@@ -71,16 +77,19 @@ impl RewriteBody {
             let stage = std::mem::replace(&mut self.stage, Stage::Failed);
             let (mut rewriter, piece) = match stage {
                 Stage::Reading(mut rewriter) => {
-                    let Poll::Ready(frame) = self.source.as_mut().poll_frame(cx)? else {
-                        self.stage = Stage::Reading(rewriter);
-                        return Poll::Pending;
-                    };
-                    let Some(frame) = frame else {
-                        rewriter.finish(&mut self.out)?;
-                        self.stage = Stage::Ended;
-                        continue;
-                    };
-                    let piece = frame.into_data().unwrap_or_default();
+                    if self.rest.is_empty() {
+                        let Poll::Ready(frame) = self.source.as_mut().poll_frame(cx)? else {
+                            self.stage = Stage::Reading(rewriter);
+                            return Poll::Pending;
+                        };
+                        let Some(frame) = frame else {
+                            rewriter.finish(&mut self.out)?;
+                            self.stage = Stage::Ended;
+                            continue;
+                        };
+                        self.rest = frame.into_data().unwrap_or_default();
+                    }
+                    let piece = self.rest.split_to(STEP.min(self.rest.len()));
                     if rewriter.waits(&piece) {
                         self.stage = Stage::Waiting(looked_up(rewriter), piece);
                         continue;

@@ -6,7 +6,9 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
-use super::{Chunks, Fault, Sealed};
+use super::cleared::collect;
+use super::{Chunks, Fault, FaultSlot, Sealed};
+use crate::error::Refusal;
 use crate::seal::scan::{Found, Opens, Output, Reading, Scanner};
 
 /// Follows a text as it passes, and tells the scanner where tokens open. What it keeps back is bounded.
@@ -64,6 +66,15 @@ impl ScanBody {
             guide: Some(Box::new(guide)),
             ..Self::new(source, reading, Opens::Nothing, done)
         }
+    }
+
+    /// The whole text in memory, for what is judged before any of it is given out.
+    ///
+    /// # Errors
+    /// `TOO_LARGE` beyond `limit` bytes, or what broke the stream.
+    pub async fn collect(self, limit: usize) -> Result<Vec<u8>, Refusal> {
+        let mut chunks: Chunks = Box::pin(self);
+        collect(&mut chunks, limit, &FaultSlot::default()).await
     }
 
     fn push(&mut self, data: Bytes) -> Result<(), Fault> {
@@ -141,20 +152,20 @@ mod tests {
     use crate::body::Released;
     use crate::error::UPSTREAM_TIMEOUT;
     use crate::seal::scan::{Encoding, Language};
-    use crate::seal::{self, EpochKeys, EpochShort, KeyLookup, LookupError};
+    use crate::seal::token::TokenKeys;
+    use crate::seal::{self, EpochKeys, EpochShort, LookupError};
 
     struct NoKeys;
 
-    impl KeyLookup for NoKeys {
-        fn epoch(&self, _: EpochShort) -> Result<Arc<EpochKeys>, LookupError> {
+    impl TokenKeys for NoKeys {
+        fn find(&self, _: EpochShort) -> Result<(Arc<EpochKeys>, Arc<seal::Context>), LookupError> {
             Err(LookupError::Unknown)
         }
     }
 
     fn reading() -> Reading {
         Reading {
-            lookup: Arc::new(NoKeys),
-            context: Arc::new(seal::Context::new("t", "s", "n").unwrap()),
+            keys: Arc::new(NoKeys),
             encoding: Encoding::Json,
             language: Language::English,
         }

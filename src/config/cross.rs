@@ -10,26 +10,63 @@ use super::{gateway, service};
 
 pub(super) fn check(
     report: &Report,
-    gateway: Option<&gateway::Read>,
+    gateway: Option<(&Source, &gateway::Read)>,
     services: &[(&Source, Option<service::Read>)],
 ) {
     shadowed(report, services);
-    let Some(gateway) = gateway else { return };
+    let Some((main, gateway)) = gateway else {
+        return;
+    };
+    openable(report, main, gateway, services);
     // an authority issues for every host; a fault in a certificate is reported already
     let (Some(certificates), Some(None)) = (&gateway.certificates, &gateway.local_ca) else {
         return;
     };
+    if let Some((place, host)) = gateway.admin.as_ref().and_then(|admin| admin.host.as_ref())
+        && !covered(certificates, host)
+    {
+        report.fault(main, place, uncovered(host));
+    }
     for (source, read) in services {
         let Some(read) = read else { continue };
         for (place, host) in &read.hosts {
             if !covered(certificates, host) {
-                let message =
-                    format!("no [[certificate]] is valid for `{host}`, and there is no [local_ca]");
-                report.fault(source, place, message);
+                report.fault(source, place, uncovered(host));
             } else if read.virtual_host && !covered(certificates, &format!("sceau-check.{host}")) {
                 let message = format!("`virtual_host` needs a certificate for `*.{host}`");
                 report.fault(source, place, message);
             }
+        }
+    }
+}
+
+fn uncovered(host: &str) -> String {
+    format!("no [[certificate]] is valid for `{host}`, and there is no [local_ca]")
+}
+
+/// The services that subscribers name: there are such, and what they seal is tokens. A service whose file has a fault
+/// is not judged.
+fn openable(
+    report: &Report,
+    main: &Source,
+    gateway: &gateway::Read,
+    services: &[(&Source, Option<service::Read>)],
+) {
+    let read = services
+        .iter()
+        .map(|(_, read)| read.as_ref()?.service.as_ref());
+    let Some(known) = read.collect::<Option<Vec<_>>>() else {
+        return;
+    };
+    for (place, name) in gateway.admin.iter().flat_map(|admin| &admin.services) {
+        match known.iter().find(|service| service.name == *name) {
+            None => report.fault(main, place, format!("there is no service named `{name}`")),
+            Some(service) if !service.kind.seals_tokens() => {
+                let message =
+                    format!("`{name}` seals files, which don't open here: `sceau open` does that");
+                report.fault(main, place, message);
+            }
+            Some(_) => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::admin;
 use super::files::{Files, credential_name};
 use super::lowered::{Certificate, Limits, Listener, Log};
 use super::section::Section;
@@ -35,6 +36,8 @@ pub(super) struct Read {
     pub state: Option<state::Settings>,
     pub limits: Option<Limits>,
     pub log: Option<Log>,
+    /// `None`: there is no such section.
+    pub admin: Option<admin::Read>,
 }
 
 pub(super) fn read(mut root: Section<'_, '_>, files: &Files) -> Read {
@@ -46,9 +49,18 @@ pub(super) fn read(mut root: Section<'_, '_>, files: &Files) -> Read {
         state: state(root.table("state"), files),
         limits: limits(root.table("limits")),
         log: log(root.table("log")),
+        admin: admin(&mut root, files),
     };
     root.finish();
     read
+}
+
+fn admin(root: &mut Section<'_, '_>, files: &Files) -> Option<admin::Read> {
+    if !root.has("admin") {
+        root.know("admin");
+        return None;
+    }
+    Some(admin::read(root.table("admin"), files))
 }
 
 fn listeners(root: &mut Section<'_, '_>) -> Option<Vec<Listener>> {
@@ -190,11 +202,13 @@ fn state(mut section: Section<'_, '_>, files: &Files) -> Option<state::Settings>
     let directory = section.or("directory", "\"state\"", value::string);
     let spool_quota = section.or("spool_quota", "\"16 GiB\"", value::size);
     let spool_age = section.or("spool_age", "\"30d\"", value::duration);
+    let etags = section.or("etags", "2000000", value::count);
     section.finish();
     Some(state::Settings {
         directory: files.path(directory?),
         spool_quota: spool_quota?,
         spool_age: spool_age?,
+        etags: etags?,
     })
 }
 

@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::fault::Decision;
 pub use super::value::Endpoint;
-use crate::adapter::{graph, http, s3, webdav};
+use crate::adapter::{admin, graph, http, s3, webdav};
 use crate::keyring;
 use crate::policy::Policy;
 use crate::seal::Context;
@@ -30,6 +30,8 @@ pub struct Gateway {
     pub state: state::Settings,
     pub limits: Limits,
     pub log: Log,
+    /// `None`: nothing listens there.
+    pub admin: Option<Admin>,
     /// In order of file name.
     pub services: Vec<Service>,
     /// Each value in force and where it was decided.
@@ -80,6 +82,19 @@ pub struct Limits {
     pub websocket_idle: Duration,
 }
 
+/// The listener that opens sealed text for programs of the administration's.
+#[derive(Debug)]
+pub struct Admin {
+    pub bind: SocketAddr,
+    /// The name under which it is reached.
+    pub host: String,
+    /// Of the certificates that clients must show; `None`: they need none.
+    pub client_authorities: Option<Arc<[CertificateDer<'static>]>>,
+    /// Requests at once; more are answered 503.
+    pub in_flight: usize,
+    pub settings: admin::settings::Settings,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// In the syntax of `tracing-subscriber`'s `EnvFilter`.
@@ -126,6 +141,14 @@ impl Kind {
         match self {
             Self::S3(_) | Self::Http(_) | Self::Graph(..) => None,
             Self::WebDav(settings) => settings.limits(),
+        }
+    }
+
+    /// Whether it seals values as tokens, which may come past the gateway.
+    pub fn seals_tokens(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Graph(..) => true,
+            Self::S3(_) | Self::WebDav(_) => false,
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Everything is checked before anything is used, and every fault of every file is reported at once.
 
+mod admin;
 mod cross;
 mod fault;
 mod files;
@@ -20,7 +21,7 @@ use toml::de::DeTable;
 
 pub use fault::{Decision, Fault, Faults};
 pub use lowered::{
-    Certificate, Endpoint, Gateway, Kind, Limits, Listener, Log, Service, Transport,
+    Admin, Certificate, Endpoint, Gateway, Kind, Limits, Listener, Log, Service, Transport,
 };
 
 use crate::secret::SecretBytes;
@@ -93,7 +94,11 @@ fn read(path: &Path, report: &Report) -> Option<Gateway> {
             )
         })
         .collect();
-    cross::check(report, gateway.as_ref(), &read);
+    cross::check(
+        report,
+        gateway.as_ref().map(|gateway| (&main, gateway)),
+        &read,
+    );
     let gateway = gateway?;
     let services = read
         .into_iter()
@@ -109,6 +114,10 @@ fn read(path: &Path, report: &Report) -> Option<Gateway> {
         state: gateway.state?,
         limits: gateway.limits?,
         log: gateway.log?,
+        admin: match gateway.admin {
+            Some(read) => Some(read.admin?),
+            None => None,
+        },
         services,
         decisions: Vec::new(),
     })

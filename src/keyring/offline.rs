@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::identity::Identity;
 use super::record::{Kind, Record};
 use super::{KeyError, Provider, bundle, credential, directory, enrolled, protected, writer_path};
+use crate::seal::token::TokenKeys;
 use crate::seal::{Context, EpochKeys, EpochShort, KeyLookup, LookupError};
 use crate::secret::SecretBytes;
 
@@ -103,6 +104,11 @@ impl OfflineEpochs {
         self.records.is_empty()
     }
 
+    /// In whose context the records are.
+    pub fn contexts(&self) -> impl Iterator<Item = &Context> {
+        self.records.values().map(|record| &record.context)
+    }
+
     /// Records that were left out, and why.
     pub fn refused(&self) -> &[(String, KeyError)] {
         &self.refused
@@ -171,6 +177,34 @@ impl KeyLookup for OfContext {
             return Err(LookupError::Unavailable(why));
         }
         self.epochs.keys(short, record)
+    }
+}
+
+/// The epochs of every context among those at hand, or of those that are asked for: a text may hold tokens of several services.
+pub struct OfContexts {
+    epochs: Arc<OfflineEpochs>,
+    only: Option<Vec<Context>>,
+}
+
+impl OfContexts {
+    /// `only`: the contexts whose tokens open; `None`: of all records.
+    pub fn new(epochs: Arc<OfflineEpochs>, only: Option<Vec<Context>>) -> Self {
+        Self { epochs, only }
+    }
+}
+
+impl TokenKeys for OfContexts {
+    fn find(&self, epoch: EpochShort) -> Result<(Arc<EpochKeys>, Arc<Context>), LookupError> {
+        let record = self.epochs.record(epoch)?;
+        if self
+            .only
+            .as_ref()
+            .is_some_and(|only| !only.contains(&record.context))
+        {
+            return Err(LookupError::Unknown);
+        }
+        let keys = self.epochs.keys(epoch, record)?;
+        Ok((keys, Arc::new(record.context.clone())))
     }
 }
 

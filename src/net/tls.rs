@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
@@ -15,6 +17,8 @@ pub enum TlsError {
     Setup(#[from] rustls::Error),
     #[error("the system trusts no certificate authority: {0}")]
     NoRoots(String),
+    #[error("clients' certificates can't be verified: {0}")]
+    Clients(String),
 }
 
 /// Hybrid key exchange first, then the classical groups.
@@ -47,15 +51,38 @@ pub struct ServerTls {
 }
 
 impl ServerTls {
+    /// For clients without certificates.
+    ///
     /// # Errors
     /// The library does not take the configuration.
     pub fn new(certificates: Certificates) -> Result<Self, TlsError> {
+        Self::with(certificates, None)
+    }
+
+    /// For clients that show a certificate of one of these authorities; others get no further than the handshake.
+    ///
+    /// # Errors
+    /// The library does not take the configuration.
+    pub fn mutual(
+        certificates: Certificates,
+        authorities: &[CertificateDer<'static>],
+    ) -> Result<Self, TlsError> {
+        Self::with(certificates, Some(verifier(authorities)?))
+    }
+
+    fn with(
+        certificates: Certificates,
+        verifier: Option<Arc<dyn ClientCertVerifier>>,
+    ) -> Result<Self, TlsError> {
         let certificates = Arc::new(certificates);
         let config = |versions| -> Result<Arc<ServerConfig>, TlsError> {
-            let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
-                .with_protocol_versions(versions)?
-                .with_no_client_auth()
-                .with_cert_resolver(certificates.clone());
+            let config = ServerConfig::builder_with_provider(Arc::new(provider()))
+                .with_protocol_versions(versions)?;
+            let config = match &verifier {
+                Some(verifier) => config.with_client_cert_verifier(verifier.clone()),
+                None => config.with_no_client_auth(),
+            };
+            let mut config = config.with_cert_resolver(certificates.clone());
             config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
             config.ticketer = aws_lc_rs::Ticketer::new()?;
             config.send_tls13_tickets = 1;
@@ -74,6 +101,19 @@ impl ServerTls {
             self.modern.clone()
         }
     }
+}
+
+/// Of the certificates that clients must show.
+fn verifier(
+    authorities: &[CertificateDer<'static>],
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority.clone())?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider()))
+        .build()
+        .map_err(|error| TlsError::Clients(error.to_string()))
 }
 
 /// What connections to a provider use.

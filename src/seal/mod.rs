@@ -8,6 +8,7 @@ mod keys;
 pub mod layout;
 pub mod name;
 pub mod object;
+pub mod piece;
 pub mod range;
 pub mod run;
 pub mod scan;

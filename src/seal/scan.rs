@@ -16,8 +16,9 @@ pub use self::escape::{Encoding, Language};
 pub use self::output::Output;
 
 use self::candidate::{Extent, MAX_TEXT, extent};
-use super::token::{self, Field, PREFIX};
-use super::{Context, KeyLookup, OpenError};
+use super::OpenError;
+use super::piece::{self, Form, INCOMPLETE, Order};
+use super::token::{self, Field, PREFIX, TokenKeys};
 
 static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PREFIX));
 
@@ -64,8 +65,7 @@ pub fn candidates(text: &[u8]) -> impl Iterator<Item = Candidate> {
 /// How a text is scanned.
 #[derive(Clone)]
 pub struct Reading {
-    pub lookup: Arc<dyn KeyLookup>,
-    pub context: Arc<Context>,
+    pub keys: Arc<dyn TokenKeys>,
     /// Of the text around the tokens.
     pub encoding: Encoding,
     /// Of the markers that stand for damaged tokens.
@@ -113,7 +113,13 @@ pub struct Scanner {
     pending: Vec<u8>,
     /// How much of `pending` is known to belong to a token's body.
     known: usize,
+    /// Of the pieces in the stretch at hand.
+    order: Order,
+    marked: Option<Marked>,
 }
+
+/// Is told the code of each marker.
+type Marked = Box<dyn FnMut(&'static str) + Send>;
 
 impl Scanner {
     pub fn new(reading: Reading, opens: Opens) -> Self {
@@ -123,14 +129,23 @@ impl Scanner {
             found: Found::default(),
             pending: Vec::new(),
             known: 0,
+            order: Order::default(),
+            marked: None,
         }
+    }
+
+    /// Tells the code of each marker as it is written.
+    #[must_use]
+    pub fn telling(mut self, marked: impl FnMut(&'static str) + Send + 'static) -> Self {
+        self.marked = Some(Box::new(marked));
+        self
     }
 
     pub fn found(&self) -> Found {
         self.found
     }
 
-    /// What follows is another stretch of the text, in which these tokens open. None stands across its beginning.
+    /// What follows is another stretch of the text, in which these tokens open. No token and no body in pieces stands across its beginning.
     pub fn turn(&mut self, opens: Opens, out: &mut Output) {
         if self.opens != opens {
             self.finish(out);
@@ -161,6 +176,9 @@ impl Scanner {
                     self.settle(extent, &mut rest, out);
                 }
             }
+        }
+        if !self.order.ends() {
+            self.mark(INCOMPLETE, out);
         }
     }
 
@@ -213,20 +231,35 @@ impl Scanner {
 
     /// Writes what stands for the candidate at the input's beginning, and takes it off.
     fn settle(&mut self, extent: Extent, input: &mut Bytes, out: &mut Output) {
-        let (taken, value) = self.value(extent, input, NESTING);
+        let mut order = std::mem::take(&mut self.order);
+        let (taken, value) = self.value(extent, input, NESTING, &mut order);
+        self.order = order;
         let candidate = input.split_to(taken);
         match value {
             Value::Text => out.text(candidate),
             Value::Marker(code) => self.mark(code, out),
-            Value::Opened(value) => match std::str::from_utf8(&value) {
-                Ok(text) => self.reading.encoding.write(text, out.buffer()),
-                Err(_) => self.mark("not-text", out),
-            },
+            Value::Opened(opened) => {
+                if opened.gap {
+                    self.mark(INCOMPLETE, out);
+                }
+                match std::str::from_utf8(&opened.text) {
+                    Ok(text) => opened
+                        .spelling(self.reading.encoding)
+                        .write(text, out.buffer()),
+                    Err(_) => self.mark("not-text", out),
+                }
+            }
         }
     }
 
     /// What the candidate at the text's beginning stands for, and how much of the text that is.
-    fn value(&mut self, extent: Extent, text: &[u8], nesting: u8) -> (usize, Value) {
+    fn value(
+        &mut self,
+        extent: Extent,
+        text: &[u8],
+        nesting: u8,
+        order: &mut Order,
+    ) -> (usize, Value) {
         let closed = self.opens == Opens::Nothing;
         match extent {
             Extent::Text(n) | Extent::More(n) => (n, Value::Text),
@@ -236,7 +269,7 @@ impl Scanner {
                 (whole, Value::Text)
             }
             Extent::Cut(n) => (n, Value::Marker(OpenError::Length.name())),
-            Extent::Token { whole, body } => match self.open(&text[..whole], nesting) {
+            Extent::Token { whole, body } => match self.open(&text[..whole], nesting, order) {
                 Ok(value) => (whole, value),
                 // cut short, and another token right behind it
                 Err(OpenError::Checksum) if text[..body].ends_with(b"sc1") => {
@@ -248,48 +281,74 @@ impl Scanner {
     }
 
     /// The value of a token, with the tokens that it quotes opened too.
-    fn open(&mut self, text: &[u8], nesting: u8) -> Result<Value, OpenError> {
-        let Reading {
-            lookup, context, ..
-        } = &self.reading;
-        let opened = token::open(lookup.as_ref(), context, text)?;
+    fn open(&mut self, text: &[u8], nesting: u8, order: &mut Order) -> Result<Value, OpenError> {
+        let opened = token::open_found(self.reading.keys.as_ref(), text)?;
         if !self.opens.admits(opened.field) {
             return Ok(Value::Marker(MISPLACED));
         }
-        let value = opened.plaintext;
-        self.found.opened += 1;
-        if nesting == 0 || FINDER.find(&value).is_none() {
-            return Ok(Value::Opened(value));
+        let mut text = opened.plaintext;
+        let (mut markup, mut gap) = (false, false);
+        if let Some(form) = Form::of(opened.field) {
+            let Some(head) = piece::Head::take(&mut text) else {
+                return Ok(Value::Marker(INCOMPLETE));
+            };
+            (markup, gap) = (form == Form::Html, !order.follows(head));
         }
-        Ok(Value::Opened(self.open_quoted(&value, nesting - 1)))
+        self.found.opened += 1;
+        if nesting > 0 && FINDER.find(&text).is_some() {
+            text = self.open_quoted(&text, nesting - 1, markup);
+        }
+        Ok(Value::Opened(Opened { text, markup, gap }))
     }
 
-    fn open_quoted(&mut self, mut rest: &[u8], nesting: u8) -> Vec<u8> {
+    /// `markup`: the text is HTML, so what is none of what it quotes is written as HTML too.
+    fn open_quoted(&mut self, mut rest: &[u8], nesting: u8, markup: bool) -> Vec<u8> {
+        let around = if markup {
+            Encoding::Html
+        } else {
+            Encoding::Text
+        };
+        let mut order = Order::default();
         let mut out = Vec::with_capacity(rest.len());
         while let Some(at) = FINDER.find(rest) {
             out.extend_from_slice(&rest[..at]);
             rest = &rest[at..];
-            let (taken, value) = self.value(extent(rest, PREFIX.len(), true), rest, nesting);
+            let extent = extent(rest, PREFIX.len(), true);
+            let (taken, value) = self.value(extent, rest, nesting, &mut order);
             match value {
                 Value::Text => out.extend_from_slice(&rest[..taken]),
-                Value::Opened(value) => out.extend_from_slice(&value),
                 Value::Marker(code) => out.extend_from_slice(self.marker(code).as_bytes()),
+                Value::Opened(opened) => {
+                    if opened.gap {
+                        out.extend_from_slice(self.marker(INCOMPLETE).as_bytes());
+                    }
+                    match std::str::from_utf8(&opened.text) {
+                        Ok(text) => opened.spelling(around).write(text, &mut out),
+                        Err(_) => out.extend_from_slice(self.marker("not-text").as_bytes()),
+                    }
+                }
             }
             rest = &rest[taken..];
         }
         out.extend_from_slice(rest);
+        if !order.ends() {
+            out.extend_from_slice(self.marker(INCOMPLETE).as_bytes());
+        }
         out
     }
 
-    fn mark(&mut self, code: &str, out: &mut Output) {
+    fn mark(&mut self, code: &'static str, out: &mut Output) {
         let marker = self.marker(code);
         self.reading.encoding.write(&marker, out.buffer());
     }
 
-    fn marker(&mut self, code: &str) -> String {
+    fn marker(&mut self, code: &'static str) -> String {
         match code {
             MISPLACED => self.found.misplaced += 1,
             _ => self.found.damaged += 1,
+        }
+        if let Some(marked) = &mut self.marked {
+            marked(code);
         }
         self.reading.language.marker(code)
     }
@@ -299,9 +358,27 @@ impl Scanner {
 enum Value {
     /// Itself.
     Text,
-    Opened(Vec<u8>),
+    Opened(Opened),
     /// Nothing that opens; the code says why.
     Marker(&'static str),
+}
+
+struct Opened {
+    text: Vec<u8>,
+    /// It is HTML.
+    markup: bool,
+    /// A piece before which others are missing, or which is not where it belongs.
+    gap: bool,
+}
+
+impl Opened {
+    /// How it is written into a text of that encoding: HTML into HTML as it is.
+    fn spelling(&self, around: Encoding) -> Encoding {
+        match around {
+            Encoding::Html if self.markup => Encoding::Text,
+            around => around,
+        }
+    }
 }
 
 /// How many bytes at the end may be the beginning of [`PREFIX`].
@@ -320,7 +397,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::seal::{EpochKeys, EpochSecret, EpochShort, LookupError, Salt};
+    use crate::seal::token::OneContext;
+    use crate::seal::{Context, EpochKeys, EpochSecret, EpochShort, KeyLookup, LookupError, Salt};
     use crate::secret::Secret;
 
     struct One(Arc<EpochKeys>);
@@ -350,8 +428,10 @@ mod tests {
 
     fn scanner(encoding: Encoding) -> Scanner {
         let reading = Reading {
-            lookup: Arc::new(epoch()),
-            context: Arc::new(context()),
+            keys: Arc::new(OneContext {
+                lookup: Arc::new(epoch()),
+                context: Arc::new(context()),
+            }),
             encoding,
             language: Language::English,
         };

@@ -6,13 +6,16 @@
 //! ```
 //! The alphabet is one that JSON, HTML and URLs leave alone, so a token is found wherever it ends up.
 
+use std::borrow::Borrow;
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha384};
 use subtle::ConstantTimeEq;
 
 use super::aead::{Aead, Portable};
-use super::keys::{EpochKeys, EpochShort, KeyLookup, Prk, SECRET, subsecret};
+use super::keys::{EpochKeys, EpochShort, KeyLookup, LookupError, Prk, SECRET, subsecret};
 use super::layout::TAG;
 use super::run::array;
 use super::{Context, OpenError, Salt, SealError};
@@ -117,6 +120,42 @@ pub fn seal(
 /// # Errors
 /// `Checksum` when it was damaged on its way, `Header` when it is no base64url, `Commitment` when it belongs to another context or key.
 pub fn open(lookup: &dyn KeyLookup, context: &Context, text: &[u8]) -> Result<Opened, OpenError> {
+    open_by(|epoch| Ok((lookup.epoch(epoch)?, context)), text)
+}
+
+/// Finds what tokens open under.
+pub trait TokenKeys: Send + Sync {
+    /// An epoch's keys, and the context in which its tokens are sealed.
+    ///
+    /// # Errors
+    /// The epoch is not known, or its key can't be opened now.
+    fn find(&self, epoch: EpochShort) -> Result<(Arc<EpochKeys>, Arc<Context>), LookupError>;
+}
+
+/// Tokens of one context.
+pub struct OneContext {
+    pub lookup: Arc<dyn KeyLookup>,
+    pub context: Arc<Context>,
+}
+
+impl TokenKeys for OneContext {
+    fn find(&self, epoch: EpochShort) -> Result<(Arc<EpochKeys>, Arc<Context>), LookupError> {
+        Ok((self.lookup.epoch(epoch)?, self.context.clone()))
+    }
+}
+
+/// [`open`], in the context that goes with the token's epoch.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_found(keys: &dyn TokenKeys, text: &[u8]) -> Result<Opened, OpenError> {
+    open_by(|epoch| keys.find(epoch), text)
+}
+
+fn open_by<C: Borrow<Context>>(
+    find: impl FnOnce(EpochShort) -> Result<(Arc<EpochKeys>, C), LookupError>,
+    text: &[u8],
+) -> Result<Opened, OpenError> {
     let mut binary = decode(text)?;
     if binary.len() < BODY + TAG || binary.len() > BODY + MAX_PLAIN + TAG {
         return Err(OpenError::Length);
@@ -124,8 +163,8 @@ pub fn open(lookup: &dyn KeyLookup, context: &Context, text: &[u8]) -> Result<Op
     if binary[..EPOCH] != [VERSION, SUITE] {
         return Err(OpenError::Suite);
     }
-    let keys = lookup.epoch(EpochShort(array(&binary[EPOCH..FIELD])))?;
-    let derived = derive(&keys, context, &binary[..HEAD]);
+    let (keys, context) = find(EpochShort(array(&binary[EPOCH..FIELD])))?;
+    let derived = derive(&keys, context.borrow(), &binary[..HEAD]);
     if !bool::from(derived.expose()[32..].ct_eq(&binary[HEAD..BODY])) {
         return Err(OpenError::Commitment);
     }
@@ -224,12 +263,10 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::seal::{EpochSecret, LookupError};
+    use crate::seal::EpochSecret;
 
     struct One(Arc<EpochKeys>);
 

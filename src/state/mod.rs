@@ -73,7 +73,7 @@ pub enum Inserted {
     Existing(Vec<u8>),
 }
 
-/// What [`State::sweep`] removed.
+/// What [`State::sweep`] or [`State::trim`] removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
     pub rows: u64,
@@ -133,4 +133,8 @@ pub trait State: Send + Sync {
 
     /// Removes the rows that expired at `now` or before.
     async fn sweep(&self, now: u64) -> Result<Swept, StateError>;
+
+    /// Removes the rows of a table that are more than `keep`, of those that expire the ones that expire first. Rows that never
+    /// do are neither counted nor removed.
+    async fn trim(&self, table: Table, keep: u64) -> Result<Swept, StateError>;
 }

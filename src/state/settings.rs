@@ -12,15 +12,18 @@ pub struct Settings {
     pub spool_quota: u64,
     /// A spool older than this is an orphan. Not less than the life of a multipart upload.
     pub spool_age: Duration,
+    /// Most entity tags that are remembered for clients; beyond them the oldest go.
+    pub etags: u64,
 }
 
 impl Settings {
-    /// 16 GiB of spools a tenant, kept for 30 days.
+    /// 16 GiB of spools a tenant, kept for 30 days; two million entity tags.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
             spool_quota: 16 << 30,
             spool_age: Duration::from_secs(30 * 24 * 3600),
+            etags: 2_000_000,
         }
     }
 }

@@ -369,6 +369,42 @@ impl State for SqliteState {
             }
         }
     }
+
+    async fn trim(&self, table: Table, keep: u64) -> Result<Swept, StateError> {
+        // the index holds all that is asked for, and in the order of removal
+        let counted: i64 = self
+            .read(move |db| {
+                db.prepare_cached(
+                    "SELECT count(*) FROM state INDEXED BY state_expiry
+                     WHERE expires IS NOT NULL AND kind = ?1",
+                )?
+                .query_row(params![table as i64], |row| row.get(0))
+            })
+            .await?;
+        let mut surplus = u64::try_from(counted).unwrap_or(0).saturating_sub(keep);
+        let mut swept = Swept::default();
+        while surplus > 0 {
+            let some = surplus.min(ROWS_A_SWEEP);
+            let rows = self
+                .writer
+                .run(move |db| {
+                    db.prepare_cached(
+                        "DELETE FROM state WHERE (kind, key) IN
+                         (SELECT kind, key FROM state INDEXED BY state_expiry
+                          WHERE expires IS NOT NULL AND kind = ?1 ORDER BY expires LIMIT ?2)",
+                    )?
+                    .execute(params![table as i64, some as i64])
+                    .map(|deleted| deleted as u64)
+                })
+                .await?;
+            swept.rows += rows;
+            if rows < some {
+                break;
+            }
+            surplus -= rows;
+        }
+        Ok(swept)
+    }
 }
 
 #[cfg(test)]
@@ -458,6 +494,44 @@ mod tests {
             assert_eq!(state.sweep(100).await.unwrap(), Swept { rows: 1250 });
             assert_eq!(state.sweep(u64::MAX).await.unwrap(), Swept { rows: 1250 });
             assert!(state.get(Table::Alias, b"kept").await.unwrap().is_some());
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_trim_takes_what_expires_first_of_one_table() {
+        both(async |state| {
+            let put = async |table, number: u32, expires| {
+                let key = number.to_be_bytes();
+                state.put(table, &key, b"v", expires).await.unwrap();
+            };
+            for number in 0..2300 {
+                put(Table::Alias, number, Some(10_000 - u64::from(number))).await;
+            }
+            put(Table::Alias, 9000, None).await;
+            put(Table::Part, 0, Some(1)).await;
+            let trim = async |keep| state.trim(Table::Alias, keep).await.unwrap().rows;
+            assert_eq!(trim(2300).await, 0);
+            assert_eq!(trim(100).await, 2200);
+            assert_eq!(trim(100).await, 0);
+            let left = state.scan(Table::Alias, b"", None, 9999).await.unwrap();
+            let left: Vec<_> = left.into_iter().map(|row| row.0).collect();
+            let kept: Vec<_> = (0..100)
+                .chain([9000])
+                .map(|n: u32| n.to_be_bytes())
+                .collect();
+            assert_eq!(left, kept);
+            assert!(state.get(Table::Part, &[0; 4]).await.unwrap().is_some());
+            // written anew, it is among the last to go
+            put(Table::Alias, 99, Some(20_000)).await;
+            assert_eq!(trim(1).await, 99);
+            assert!(
+                state
+                    .get(Table::Alias, &[0, 0, 0, 99])
+                    .await
+                    .unwrap()
+                    .is_some()
+            );
         })
         .await;
     }

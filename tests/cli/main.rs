@@ -13,3 +13,4 @@ mod keys;
 mod leak;
 mod objects;
 mod sandbox;
+mod tokens;

@@ -208,6 +208,24 @@ def test_names_are_sealed_too(named, canary):
     assert (again["files"], again["renamed"], again["already"]) == (0, 0, len(files) + 1)
 
 
+def test_long_names_are_sealed_too(named, canary):
+    """Too long to be sealed in place: a digest stands there, and a file beside it tells any gateway the name."""
+    directory, name = "é" * 80, "f" * 200 + ".txt"
+    data, before = canary.content(2_000, "long"), set(named.provider.data.rglob("*"))
+    named.put(f"{directory}/{name}", data)
+    said = named.run()
+    assert (said["files"], said["left"]) == (1, [])
+    named.reads(f"{directory}/{name}", data)
+    for path, member in (("", directory), (directory, name)):
+        listing = named.through.request("PROPFIND", named.url(path, True), headers={"Depth": "1"})
+        assert f"/{quote(member)}" in listing.text, listing.text
+    assert not canary.files_with(named.provider.data)
+    new = {path.name for path in set(named.provider.data.rglob("*")) - before}
+    assert sorted(name[:2] for name in new) == ["n1", "n2", "n2", "n3", "n3"]
+    again = named.run()
+    assert (again["files"], again["renamed"], again["left"]) == (0, 0, [])
+
+
 def test_a_name_that_is_taken(named, canary):
     """A file that was made under the same name through the gateway stays, and so does the old one, sealed."""
     old, new = canary.content(2_000, "old"), canary.content(3_000, "new")

@@ -4,8 +4,10 @@
 // all of it is test code, the functions that tests share too
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod admin;
 mod cancel;
 mod client;
+mod defective;
 mod drain;
 mod exchange;
 mod frames;

@@ -1,27 +1,22 @@
 //! A defect in the middle of an exchange: whatever panics, neither side sees a clean end of what was being sent.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{Request, Response, request};
 use http_body::{Body, Frame};
-use rustls_pki_types::pem::PemObject as _;
 use sceau::adapter::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use sceau::body::{Cleared, Fault, Plain, Released, Upstream as _};
 use sceau::error::Refusal;
-use sceau::net::{
-    Certificates, Edge, EdgeBounds, LocalCa, Opened, Pair, Provider, ProviderSettings, ServerTls,
-};
-use sceau::policy::{Class, Policy, Verdict};
-use sceau::proxy::{Bounds, ConversationBounds, Proxy, Routes, Service};
-use sceau::secret::SecretBytes;
+use sceau::net::Provider;
+use sceau::policy::{Class, Verdict};
 
 use crate::client::Client;
+use crate::defective;
 use crate::frames::Frames;
 use crate::recorder::Recorder;
 use crate::site::Site;
@@ -104,70 +99,12 @@ impl Adapter for Defect {
     }
 }
 
-async fn up(recorder: &Recorder, site: &Site) -> (Opened, Client) {
-    let provider = Provider::new(ProviderSettings {
-        host: "127.0.0.1".into(),
-        port: recorder.address.port(),
-        connect: None,
-        tls: None,
-        connect_timeout: Duration::from_secs(10),
-        response_timeout: Duration::from_secs(60),
-    });
-    let service = Arc::new(Service {
-        name: "defect".into(),
-        adapter: Arc::new(Defect(provider)),
-        policy: Policy::default(),
-    });
-    let mut routes = Routes::default();
-    routes.add("localhost", false, &service).unwrap();
-    let idle = Duration::from_secs(60);
-    let bounds = Bounds {
-        in_flight: 2,
-        idle,
-        minimum_rate: 0,
-        conversations: ConversationBounds {
-            count: 0,
-            ping: idle,
-            idle,
-        },
-    };
-    let proxy = Arc::new(Proxy::new(sceau::proxy::Site::new(routes, bounds), 1));
-    let key = SecretBytes::new(std::fs::read(site.root().join("tls/ca.key")).unwrap());
-    let chain = [
-        rustls_pki_types::CertificateDer::from_pem_file(site.root().join("tls/ca.pem")).unwrap(),
-    ];
-    let ca = LocalCa(Pair {
-        chain: &chain,
-        key_pem: &key,
-    });
-    let certificates = Certificates::new([("localhost", false)], &[], Some(&ca)).unwrap();
-    let edge = Edge::new(
-        proxy,
-        ServerTls::new(certificates).unwrap(),
-        EdgeBounds {
-            connections: 100,
-            per_address: 100,
-            streams: 10,
-            header_bytes: 16_384,
-            header_timeout: idle,
-            handshake: idle,
-            idle,
-            minimum_rate: 0,
-        },
-    );
-    let opened = edge
-        .open("127.0.0.1:0".parse().unwrap(), false)
-        .await
-        .unwrap();
-    let client = Client::at(site, opened.address, "ANYONE", "");
-    (opened, client)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_never_ends_a_body_cleanly() {
     let recorder = Recorder::start().await;
     let site = Site::new(&recorder.url());
-    let (_opened, client) = up(&recorder, &site).await;
+    let opened = defective::open(&site.root(), recorder.address, Defect).await;
+    let client = Client::at(&site, opened.address, "ANYONE", "");
     // more often than requests may be under way at once: a panic gives its place back
     for round in 0..3 {
         for path in ["/perform", "/upload", "/declared", "/chunked"] {

@@ -173,7 +173,7 @@ ca_file = "tls/provider-ca.pem"
 
 {"".join(tables)}
 [policy]
-allow = ["directory", "search", "sharing"]
+allow = ["directory", "properties", "search", "sharing"]
 """)
         self.ca = home / "tls" / "ca.pem"
         self.serve(home / "gateway.toml", folder)

@@ -128,4 +128,8 @@ impl State for Mortal {
     async fn sweep(&self, now: u64) -> Result<Swept, StateError> {
         self.both(self.rows.sweep(now)).await
     }
+
+    async fn trim(&self, table: Table, keep: u64) -> Result<Swept, StateError> {
+        self.both(self.rows.trim(table, keep)).await
+    }
 }

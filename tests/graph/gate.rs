@@ -70,6 +70,7 @@ pub fn settings() -> Settings {
             host(GRAPH, Role::Graph),
             host("contoso.sharepoint.com", Role::SharePoint),
             host(TENANT, Role::SharePoint),
+            host(crate::mailbox::OUTLOOK, Role::Outlook),
         ],
         redirects: Redirects::Leave,
         domains: vec!["interieur.gouv.fr".into()],
@@ -122,9 +123,12 @@ impl Answer {
     }
 
     /// The gateway's own code.
+    /// Of the gateway's own refusals, in Graph's form or SharePoint's.
     pub fn code(&self) -> String {
-        self.json()["error"]["innerError"]["code"]
-            .as_str()
+        let document = self.json();
+        let error = document.get("error").or(document.get("odata.error"));
+        error
+            .and_then(|error| error["innerError"]["code"].as_str())
             .unwrap_or_default()
             .to_owned()
     }

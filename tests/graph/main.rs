@@ -7,14 +7,19 @@
     reason = "a test fails by panicking"
 )]
 
+mod attachments;
 mod batches;
+mod chunks;
 mod content;
 mod fuse;
 mod gate;
 mod killed;
+mod library;
 mod listings;
 mod long;
+mod mailbox;
 mod messages;
+mod mime;
 mod provider;
 mod refusals;
 mod rest;

@@ -18,6 +18,7 @@ use sceau::error::{Refusal, UPSTREAM_OUTCOME_UNKNOWN};
 use serde_json::{Value, json};
 
 use crate::fuse::Fuse;
+use crate::library::Library;
 
 pub const GRAPH: &str = "graph.microsoft.com";
 pub const TENANT: &str = "contoso-my.sharepoint.com";
@@ -88,6 +89,7 @@ pub struct Provider {
     /// By id.
     pub files: Mutex<BTreeMap<String, File>>,
     pub sessions: Mutex<BTreeMap<String, Session>>,
+    pub library: Library,
     pub seen: Mutex<Vec<Seen>>,
     pub fails: Mutex<VecDeque<Option<Fail>>>,
     /// Answers that are given instead, by method and beginning of the target.
@@ -100,7 +102,7 @@ pub struct Provider {
     pub fuse: Option<Arc<Fuse>>,
 }
 
-fn json_answer(status: u16, document: &Value) -> Canned {
+pub fn json_answer(status: u16, document: &Value) -> Canned {
     let kind = (
         "content-type",
         "application/json; odata.metadata=minimal".to_owned(),
@@ -108,7 +110,7 @@ fn json_answer(status: u16, document: &Value) -> Canned {
     (status, vec![kind], document.to_string().into_bytes())
 }
 
-fn error(status: u16, code: &str) -> Canned {
+pub fn error(status: u16, code: &str) -> Canned {
     json_answer(status, &json!({"error": {"code": code, "message": "m"}}))
 }
 
@@ -164,11 +166,15 @@ impl Provider {
     }
 
     fn handle(&self, seen: &Seen) -> Canned {
+        if let Some(answer) = self.mailbox(seen) {
+            return answer;
+        }
         let path = seen.target.split('?').next().unwrap();
         let name = path
             .split_once("root:/")
             .map(|(_, rest)| rest.split(':').next().unwrap().to_owned());
         match (seen.method.as_str(), name) {
+            _ if path.contains("/_api/web/") => self.library.handle(seen),
             _ if path.ends_with("/uploadSession") => self.session(seen),
             ("PUT", Some(name)) if path.ends_with("/content") => {
                 let id = self.store(&name, &seen.body);
@@ -393,7 +399,10 @@ impl Provider {
             return Ok(answer.clone());
         }
         drop(canned);
-        let fragment = seen.method == "PUT" && seen.target.contains("/uploadSession");
+        let session = ["/uploadSession", "/AttachmentSessions("]
+            .iter()
+            .any(|part| seen.method == "PUT" && seen.target.contains(part));
+        let fragment = session || seen.target.contains("Upload(");
         let fail = if fragment {
             self.fails.lock().unwrap().pop_front().flatten()
         } else {

@@ -81,6 +81,60 @@ fn lengths_in_lists_are_the_plaintexts() {
 }
 
 #[test]
+fn lengths_in_xml_are_the_plaintexts_too() {
+    let gate = Gate::new();
+    let feed = "<feed xmlns:d=\"http://schemas.microsoft.com/ado/2007/08/dataservices\"><d:Length>528</d:Length><d:Name>528</d:Name></feed>";
+    let answers = |document: &str| {
+        let kind = ("content-type", "application/atom+xml;type=feed".to_owned());
+        let answer = (200, vec![kind], document.as_bytes().to_vec());
+        *gate.provider.canned.lock().unwrap() = vec![("GET", "/", answer)];
+        let target = "/_api/web/GetFolderByServerRelativeUrl('D')/Files";
+        gate.at(
+            TENANT,
+            "GET",
+            target,
+            &[("accept", "application/atom+xml")],
+            b"",
+        )
+    };
+    let shown = answers(feed);
+    assert_eq!(shown.bytes(), feed.replace("h>528", "h>0").as_bytes());
+    assert!(
+        shown
+            .header("content-type")
+            .starts_with("application/atom+xml")
+    );
+    assert!(answers(&feed[..feed.len() - 3]).body.is_err(), "cut");
+    let told = gate.provider.seen.lock().unwrap();
+    assert_eq!(told[0].header("accept"), "application/atom+xml");
+}
+
+#[test]
+fn documents_of_folders_and_items_are_looked_at() {
+    let gate = Gate::new();
+    let kind = [("content-type", "application/json;odata=verbose")];
+    let folder = r#"{"__metadata":{"type":"SP.Folder"},"ServerRelativeUrl":"/sites/s/D/x"}"#;
+    *gate.provider.canned.lock().unwrap() = vec![("POST", "/", json("{}"))];
+    let send = |target: &str, document: &str| {
+        let answer = gate.at(TENANT, "POST", target, &kind, document.as_bytes());
+        (answer.status, gate.provider.seen.lock().unwrap().len())
+    };
+    assert_eq!(send("/_api/web/folders", folder), (200, 1));
+    let more = folder.replace("x\"}", "x\",\"WelcomePage\":\"words\"}");
+    assert_eq!(send("/_api/web/folders", &more), (403, 1));
+    let words = folder.replace("\"ServerRelativeUrl\"", "\"Words\"");
+    assert_eq!(send("/_api/web/folders", &words), (403, 1));
+    // columns of lists, where the policy does not name them
+    assert_eq!(
+        send(
+            "/_api/web/lists/GetByTitle('l')/items",
+            "{\"Title\":\"words\"}"
+        ),
+        (403, 1)
+    );
+}
+
+#[test]
 fn what_is_not_known_of_it_is_refused() {
     let gate = Gate::new();
     let put = [("x-http-method", "PUT")];

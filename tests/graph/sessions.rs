@@ -218,7 +218,7 @@ fn a_cancelled_session_is_forgotten() {
     assert_eq!(rows(&gate), 0);
 }
 
-fn rows(gate: &Gate) -> usize {
+pub fn rows(gate: &Gate) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();

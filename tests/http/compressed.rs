@@ -98,12 +98,26 @@ fn what_the_rule_does_not_allow_or_is_no_such_coding_is_refused() {
     for (path, coding, code) in [
         ("/plainly", "gzip", "encoding-unknown"),
         ("/send", "br", "encoding-unknown"),
+        ("/send", "zstd", "encoding-unknown"),
+        ("/send", "compress", "encoding-unknown"),
+        ("/plainly", "zstd", "encoding-unknown"),
         ("/send", "gzip, gzip", "encoding-unknown"),
         ("/send", "deflate", "request-refused"),
         ("/send", "identity", "request-refused"),
     ] {
-        assert_eq!(post(&gate, path, coding, &body).code(), code, "{coding}");
+        let answer = post(&gate, path, coding, &body);
+        assert_eq!(answer.code(), code, "{coding}");
+        let taken = match (code, path) {
+            ("request-refused", _) => "",
+            (_, "/send") => "gzip, deflate",
+            _ => "identity",
+        };
+        assert_eq!(answer.header("accept-encoding"), taken, "{coding}");
+        assert_eq!(answer.status, if taken.is_empty() { 400 } else { 415 });
     }
+    // a type that is not taken is no matter of compression
+    let answer = gate.send("POST", "/send", &[("content-type", "text/plain")], b"x");
+    assert_eq!((answer.status, answer.header("accept-encoding")), (415, ""));
     for n in [0, 10, body.len() - 1] {
         let answer = post(&gate, "/send", "gzip", &body[..n]);
         assert_eq!(answer.code(), "request-refused", "{n}");

@@ -38,7 +38,7 @@ pub const HOST: &str = "s3.example.fr";
 pub const ACCESS: &str = "CLIENTACCESS";
 pub const SECRET: &[u8] = b"client-secret";
 /// 2026-11-24T12:00:00Z
-const NOW: u64 = 1_795_521_600;
+pub const NOW: u64 = 1_795_521_600;
 
 struct OneEpoch(Arc<EpochKeys>);
 

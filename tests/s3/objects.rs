@@ -3,8 +3,9 @@
 use http::HeaderMap;
 use sceau::adapter::s3::checksum::{self, Algorithm};
 use sceau::adapter::s3::settings::ConditionalWrites;
+use sceau::state::{SqliteState, State as _, Table};
 
-use super::client::{Config, Gateway, bytes};
+use super::client::{Config, Gateway, NOW, bytes};
 use super::provider::{Object, Provider, Seen, Twist};
 
 const SIZES: [usize; 9] = [
@@ -527,6 +528,36 @@ async fn an_md5_may_be_the_tag_where_the_operator_wants_it() {
     assert!(head.ends_with("-0\""));
     let list = lost.get("/bucket?list-type=2").send().await.ok();
     assert_eq!(list.element("ETag"), head);
+}
+
+#[tokio::test]
+async fn a_tag_that_the_state_no_longer_keeps_is_opaque() {
+    let gateway = Gateway::with(Config {
+        etag_md5: true,
+        ..Config::default()
+    });
+    let md5 = checksum::of(Algorithm::Md5, b"hello");
+    for target in ["/bucket/a", "/bucket/b"] {
+        let put = gateway.put(target, "hello");
+        put.header("content-md5", md5.base64()).send().await.ok();
+    }
+    let shown = async |target| gateway.head(target).send().await.ok().header("etag");
+    let tag = format!("\"{}\"", md5.hex());
+    let state = SqliteState::open(gateway.state_directory()).unwrap();
+    assert_eq!(state.trim(Table::Alias, 2).await.unwrap().rows, 0);
+    let nine_years = NOW + 9 * 365 * 24 * 3600;
+    state.sweep(nine_years).await.unwrap();
+    assert_eq!(
+        (shown("/bucket/a").await, shown("/bucket/b").await),
+        (tag.clone(), tag.clone())
+    );
+    assert_eq!(state.trim(Table::Alias, 0).await.unwrap().rows, 2);
+    for target in ["/bucket/a", "/bucket/b"] {
+        let opaque = shown(target).await;
+        assert!(opaque.ends_with("-0\""), "{opaque}");
+        let got = gateway.get(target).header("if-match", &opaque);
+        assert_eq!(got.send().await.ok().body, b"hello");
+    }
 }
 
 #[tokio::test]

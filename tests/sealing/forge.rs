@@ -169,10 +169,6 @@ impl Object {
         }
     }
 
-    pub fn plain(&self) -> Vec<u8> {
-        self.pieces.iter().flat_map(|p| p.plain.clone()).collect()
-    }
-
     pub fn total(&self) -> u64 {
         self.pieces.iter().map(|p| p.plain.len() as u64).sum()
     }

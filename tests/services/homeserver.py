@@ -16,11 +16,13 @@ SECRET = "of-the-registration"
 
 
 class Synapse:
-    def __init__(self, folder):
+    def __init__(self, folder, public=None):
+        """`public`: the address that it tells clients; else where it listens."""
         self.folder, self.port = folder, free_port()
         self.data = folder / "data"
         self.data.mkdir(parents=True)
         self.url = f"http://127.0.0.1:{self.port}"
+        self.public = public or f"{self.url}/"
         config = folder / "homeserver.yaml"
         # YAML holds JSON
         config.write_text(json.dumps(self.settings()))
@@ -32,6 +34,7 @@ class Synapse:
         unlimited = {"per_second": 10_000, "burst_count": 10_000}
         return {
             "server_name": NAME,
+            "public_baseurl": self.public,
             "report_stats": False,
             "pid_file": str(self.folder / "pid"),
             "listeners": [

@@ -146,6 +146,32 @@ def way(request):
     return request.getfixturevalue({"direct": "direct", "gateway": "through"}[request.param])
 
 
+def login(url, ca, account):
+    trust = ["--cacert", ca] if ca else []
+    said = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": account}, "password": PASSWORD}
+    command = ["curl", "--silent", "--noproxy", "*", *trust, "--json", json.dumps(said), f"{url}/_matrix/client/v3/login"]
+    return json.loads(subprocess.run(command, capture_output=True, timeout=60, check=True).stdout)
+
+
+def test_a_login_leads_back_to_where_it_was_asked(way):
+    answer = login(way.url, way.ca, way.alice.account)
+    assert answer["well_known"]["m.homeserver"]["base_url"] == f"{way.url}/"
+
+
+def test_a_login_that_leads_past_the_gateway_is_refused(run_folder):
+    folder = run_folder / "leading-away"
+    folder.mkdir()
+    synapse = Synapse(folder / "synapse", public="https://elsewhere.example/")
+    gateway = Gateway(folder, SAMPLE, {"https://matrix.example.net": synapse.url, '"matrix.example.fr"': '"localhost"'})
+    account = synapse.account("dora")
+    answer = login(synapse.url, None, account)
+    assert answer["well_known"]["m.homeserver"]["base_url"] == "https://elsewhere.example/"
+    answer = login(gateway.url, gateway.ca, account)
+    assert answer["errcode"] == "FR.SCEAU.upstream-invalid" and "access_token" not in answer, answer
+    assert gateway.stop() == 0, gateway.server.output()
+    synapse.stop()
+
+
 def sealed(way, value, original):
     """What the server must hold in place of a value."""
     return value.startswith("sc1.") if way.through_gateway else value == original

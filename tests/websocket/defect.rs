@@ -1,28 +1,23 @@
 //! A defect of the gateway, in either direction: both sides end, and nothing looks whole.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Request, Response, request};
-use rustls_pki_types::pem::PemObject as _;
 use sceau::adapter::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use sceau::body::{
     Cleared, ClearedMessage, Messages, Opening, Plain, PlainMessage, Released, ReleasedMessage,
     SealedMessage, Switched, Upstream as _,
 };
 use sceau::error::Refusal;
-use sceau::net::{
-    Certificates, Edge, EdgeBounds, LocalCa, Opened, Pair, Provider, ProviderSettings, ServerTls,
-};
-use sceau::policy::{Class, DocumentPermit, Policy, Verdict};
-use sceau::proxy::{self, Bounds, ConversationBounds, Proxy, Routes, Service};
-use sceau::secret::SecretBytes;
+use sceau::net::Provider;
+use sceau::policy::{Class, DocumentPermit, Verdict};
 use tungstenite::Message;
 
 use crate::chat::{Chat, End};
 use crate::client::{Client, ask, head, tls};
+use crate::defective;
 use crate::site::Site;
 use crate::within;
 
@@ -93,67 +88,11 @@ impl Adapter for Defect {
     }
 }
 
-async fn up(chat: &Chat, site: &Site) -> Opened {
-    let provider = Provider::new(ProviderSettings {
-        host: "127.0.0.1".into(),
-        port: chat.address.port(),
-        connect: None,
-        tls: None,
-        connect_timeout: Duration::from_secs(10),
-        response_timeout: Duration::from_secs(60),
-    });
-    let service = Arc::new(Service {
-        name: "defect".into(),
-        adapter: Arc::new(Defect(provider)),
-        policy: Policy::default(),
-    });
-    let mut routes = Routes::default();
-    routes.add("localhost", false, &service).unwrap();
-    let idle = Duration::from_secs(60);
-    let bounds = Bounds {
-        in_flight: 2,
-        idle,
-        minimum_rate: 0,
-        conversations: ConversationBounds {
-            count: 2,
-            ping: idle,
-            idle,
-        },
-    };
-    let proxy = Arc::new(Proxy::new(proxy::Site::new(routes, bounds), 1));
-    let key = SecretBytes::new(std::fs::read(site.root().join("tls/ca.key")).unwrap());
-    let chain = [
-        rustls_pki_types::CertificateDer::from_pem_file(site.root().join("tls/ca.pem")).unwrap(),
-    ];
-    let ca = LocalCa(Pair {
-        chain: &chain,
-        key_pem: &key,
-    });
-    let certificates = Certificates::new([("localhost", false)], &[], Some(&ca)).unwrap();
-    let edge = Edge::new(
-        proxy,
-        ServerTls::new(certificates).unwrap(),
-        EdgeBounds {
-            connections: 10,
-            per_address: 10,
-            streams: 8,
-            header_bytes: 16_384,
-            header_timeout: idle,
-            handshake: idle,
-            idle,
-            minimum_rate: 0,
-        },
-    );
-    edge.open("127.0.0.1:0".parse().unwrap(), false)
-        .await
-        .unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_in_either_direction_ends_both_sides() {
     let chat = Chat::start().await;
     let site = Site::new(&chat);
-    let opened = up(&chat, &site).await;
+    let opened = defective::open(&site.root(), chat.address, Defect).await;
     // the places are given back too: there are two
     for text in ["out", "in", "out", "in"] {
         let mut one = Client::at(&site, opened.address, head("/said", "")).await;
@@ -169,7 +108,7 @@ async fn a_panic_in_either_direction_ends_both_sides() {
 async fn an_adapter_that_did_not_say_so_opens_no_websocket() {
     let chat = Chat::start().await;
     let site = Site::new(&chat);
-    let opened = up(&chat, &site).await;
+    let opened = defective::open(&site.root(), chat.address, Defect).await;
     let mut stream = tls(&site, opened.address, b"http/1.1").await;
     let answer = ask(&mut stream, head("/unsaid", "")).await;
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");

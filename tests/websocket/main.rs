@@ -12,6 +12,8 @@
 mod chat;
 mod client;
 mod defect;
+#[path = "../gateway/defective.rs"]
+mod defective;
 mod handshake;
 mod lifetime;
 mod log;

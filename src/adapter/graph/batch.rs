@@ -167,7 +167,7 @@ impl Graph {
             }
             Verb::Change => {
                 if body.is_some() {
-                    check_change(text.as_bytes())?;
+                    check_change(text.as_bytes(), detail.row.api)?;
                 }
                 None
             }
@@ -182,6 +182,7 @@ impl Graph {
             | Verb::Batch
             | Verb::RestPut
             | Verb::RestItems
+            | Verb::RestChunk
             | Verb::Message(_) => return alone(),
             Verb::Never => return Err(Refusal::new(&INTERNAL)),
         };

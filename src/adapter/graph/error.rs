@@ -1,11 +1,12 @@
-//! Refusals as clients of Microsoft Graph read them (Microsoft Graph, "Error responses"), or a page for a person with a
-//! browser. Never a status that makes clients try for hours what will not be allowed.
+//! Refusals as clients of Microsoft Graph read them (Microsoft Graph, "Error responses"), in SharePoint's own form (SharePoint
+//! REST service, "Errors"), or a page for a person with a browser. Never a status that makes clients try for hours what will not be allowed.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::rest;
 use super::settings::Settings;
 use crate::adapter::{RefusedRequest, page};
 use crate::error::Refusal;
@@ -25,6 +26,8 @@ pub(super) fn respond(
     let body = if browser {
         let contact = settings.contact.as_deref();
         Bytes::from(page::write(settings.language, contact, refusal, &id))
+    } else if rest::is_rest(request.path) {
+        sharepoint(settings, refusal, status, &id, request.accept)
     } else {
         document(settings, refusal, status, &id)
     };
@@ -61,15 +64,50 @@ pub(super) fn document(
         .protocol_code
         .as_deref()
         .unwrap_or_else(|| code(status));
-    let message = refusal.message.as_deref().unwrap_or(refusal.code.meaning);
     let document = json!({"error": {
         "code": code,
-        "message": message,
-        "innerError": {
-            "code": refusal.code.name,
-            "request-id": id,
-            "contact": settings.contact,
-        },
+        "message": message(refusal),
+        "innerError": inner(settings, refusal, id),
+    }});
+    document.to_string().into()
+}
+
+fn message(refusal: &Refusal) -> &str {
+    refusal.message.as_deref().unwrap_or(refusal.code.meaning)
+}
+
+fn inner(settings: &Settings, refusal: &Refusal, id: &str) -> Value {
+    json!({
+        "code": refusal.code.name,
+        "request-id": id,
+        "contact": settings.contact,
+    })
+}
+
+/// `code` is a number and an exception's name, as SharePoint has it.
+fn sharepoint(
+    settings: &Settings,
+    refusal: &Refusal,
+    status: StatusCode,
+    id: &str,
+    accept: Option<&str>,
+) -> Bytes {
+    let code = match status {
+        StatusCode::FORBIDDEN => "-2147024891, System.UnauthorizedAccessException",
+        StatusCode::NOT_FOUND => "-2147024894, System.IO.FileNotFoundException",
+        _ if status.is_client_error() => {
+            "-1, Microsoft.SharePoint.Client.InvalidClientQueryException"
+        }
+        _ => "-1, Microsoft.SharePoint.SPException",
+    };
+    let name = match rest::is_verbose(accept.unwrap_or_default()) {
+        true => "error",
+        false => "odata.error",
+    };
+    let document = json!({name: {
+        "code": code,
+        "message": {"lang": "en-US", "value": message(refusal)},
+        "innerError": inner(settings, refusal, id),
     }});
     document.to_string().into()
 }

@@ -22,7 +22,7 @@ impl Kind {
     pub fn of(verb: Verb) -> Self {
         match verb {
             Verb::Versions => Self::Versions,
-            Verb::RestPut | Verb::RestItems => Self::Rest,
+            Verb::RestPut | Verb::RestItems | Verb::RestChunk => Self::Rest,
             _ => Self::Items,
         }
     }

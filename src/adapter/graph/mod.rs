@@ -1,6 +1,7 @@
 //! Microsoft 365 files: OneDrive and SharePoint through Microsoft Graph and the same API at the tenant's own hosts. Files
 //! are sealed; names, places and times are the provider's. Clients prove who they are to the provider.
 
+mod atom;
 mod batch;
 mod digest;
 mod error;
@@ -11,6 +12,7 @@ mod items;
 mod messages;
 pub mod quickxor;
 mod read;
+mod rest;
 mod route;
 mod scanner;
 mod session;
@@ -35,9 +37,9 @@ use self::upstream::{Address, Ask, Wire};
 use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Cleared, Plain, Released, Upstream};
-use crate::error::{HOST_UNKNOWN, INTERNAL, KEY_UNAVAILABLE, OPERATION_DENIED, PROTOCOL, Refusal};
+use crate::error::{HOST_UNKNOWN, INTERNAL, OPERATION_DENIED, PROTOCOL, Refusal};
 use crate::policy::{DocumentPermit, Policy, RelayPermit, Verdict};
-use crate::seal::{Context, EntropyError, EpochKeys, Epochs, LookupError, SaltSource};
+use crate::seal::{Context, EntropyError, EpochKeys, Epochs, SaltSource};
 use crate::state::Vault;
 
 /// Documents that clients send about items are short.
@@ -123,12 +125,12 @@ fn detail(settings: &Settings, head: &request::Parts) -> Result<Detail, Refusal>
     let path = head.uri.path();
     let role = settings.hosts[host].role;
     let decoded;
-    let route: Option<Route<'_>> = if role == Role::SharePoint && route::is_rest(path) {
+    let route: Option<Route<'_>> = if role == Role::SharePoint && rest::is_rest(path) {
         let bytes = percent_encoding::percent_decode_str(path);
         decoded = bytes
             .decode_utf8()
             .map_err(|_| Refusal::new(&PROTOCOL).message("The path is not UTF-8."))?;
-        Some(route::rest(&decoded)?)
+        Some(rest::route(&decoded)?)
     } else {
         route::check(path)?;
         match role {
@@ -187,10 +189,7 @@ impl Graph {
 
     /// The epoch to seal under.
     fn current(&self) -> Result<Arc<EpochKeys>, Refusal> {
-        self.epochs.current().map_err(|error| match error {
-            LookupError::Unknown => Refusal::new(&KEY_UNAVAILABLE),
-            LookupError::Unavailable(why) => Refusal::new(&KEY_UNAVAILABLE).message(why),
-        })
+        super::current(&*self.epochs)
     }
 
     /// Draws something that no two requests share.
@@ -199,13 +198,7 @@ impl Graph {
         call: &Call<'_>,
         draw: fn(&SaltSource, u128, &[u8]) -> Result<T, EntropyError>,
     ) -> Result<T, Refusal> {
-        let nanos = call
-            .exchange
-            .now
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos());
-        let request = call.exchange.request_id.0.to_be_bytes();
-        draw(&self.salts, nanos, &request).map_err(|error| Refusal::new(&INTERNAL).cause(error))
+        call.exchange.draw(&self.salts, draw)
     }
 
     async fn protect(
@@ -238,6 +231,7 @@ impl Graph {
             Verb::Change => self.change(call, permit, body).await,
             Verb::CreateSession => self.create_session(call, permit, body).await,
             Verb::Session => self.session(call, body).await,
+            Verb::RestChunk => self.chunk(call, body).await,
             Verb::Commit => self.commit(call, permit, body).await,
             Verb::Batch => self.batch(call, permit, body).await,
             Verb::Relay | Verb::Never => Err(Refusal::new(&INTERNAL)),

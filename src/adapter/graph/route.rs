@@ -83,94 +83,6 @@ pub(super) fn graph(path: &str) -> Option<Route<'_>> {
     matches!(*version, "v1.0" | "beta").then(|| drive_api(rest))
 }
 
-/// Whether the path is of SharePoint's own REST interface, whose arguments hold paths: they are read decoded.
-pub(super) fn is_rest(path: &str) -> bool {
-    let segments = segments(path);
-    let api = segments
-        .iter()
-        .position(|segment| segment.eq_ignore_ascii_case("_api"));
-    api.is_some_and(|at| !matches!(segments.get(at + 1), Some(&("v2.0" | "v2.1"))))
-}
-
-/// The path at SharePoint's REST interface, decoded. `<drive>` stands for a folder there, `<item>` for a file.
-///
-/// # Errors
-/// Quotes that do not match, or what no path holds.
-pub(super) fn rest(decoded: &str) -> Result<Route<'_>, Refusal> {
-    let segments = quoted(decoded).ok_or_else(|| {
-        Refusal::new(&PROTOCOL).message("The path's arguments can't be read in one way only.")
-    })?;
-    let at = segments
-        .iter()
-        .position(|segment| segment.eq_ignore_ascii_case("_api"));
-    let rest = segments
-        .get(at.map_or(0, |at| at + 1)..)
-        .unwrap_or_default();
-    let is = |at: usize, names: &[&str]| {
-        rest.get(at).is_some_and(|word| {
-            names
-                .iter()
-                .any(|name| function(word).eq_ignore_ascii_case(name))
-        })
-    };
-    const FOLDERS: [&str; 3] = [
-        "GetFolderByServerRelativeUrl",
-        "GetFolderByServerRelativePath",
-        "GetFolderById",
-    ];
-    const FILES: [&str; 3] = [
-        "GetFileByServerRelativeUrl",
-        "GetFileByServerRelativePath",
-        "GetFileById",
-    ];
-    const LISTS: [&str; 2] = ["GetByTitle", "GetById"];
-    let argument = |at: usize| rest.get(at).is_some_and(|word| word.ends_with(')'));
-    let (place, taken) = if !is(0, &["web"]) {
-        (None, 0)
-    } else if is(1, &FILES) {
-        (Some(Place::Item), 2)
-    } else if is(1, &FOLDERS) && is(2, &["Files"]) && argument(2) {
-        (Some(Place::Item), 3)
-    } else if is(1, &FOLDERS) && is(2, &["Files"]) && is(3, &["GetByUrl"]) {
-        (Some(Place::Item), 4)
-    } else if is(1, &FOLDERS) {
-        (Some(Place::Drive), 2)
-    } else if is(1, &["lists"]) && is(2, &LISTS) && is(3, &["items"]) && argument(3) {
-        (Some(Place::Word("listitem")), 4)
-    } else if is(1, &["lists", "GetList"]) && argument(1) && is(2, &["items"]) && argument(2) {
-        (Some(Place::Word("listitem")), 3)
-    } else {
-        (None, 0)
-    };
-    let mut places: Vec<Place<'_>> = place.into_iter().collect();
-    places.extend(rest[taken..].iter().map(|word| Place::Word(word)));
-    Ok(Route {
-        api: Api::Rest,
-        places,
-        drive: None,
-    })
-}
-
-/// The segments of a path in which quotes keep separators together.
-fn quoted(path: &str) -> Option<Vec<&str>> {
-    let (mut segments, mut start, mut inside) = (Vec::new(), 0, false);
-    let path = path.trim_matches('/');
-    for (at, byte) in path.bytes().enumerate() {
-        match byte {
-            b'\'' => inside = !inside,
-            b'/' if !inside => {
-                segments.push(&path[start..at]);
-                start = at + 1;
-            }
-            b'\\' | b'?' | b'#' | 0..=0x1f => return None,
-            _ => {}
-        }
-    }
-    segments.push(&path[start..]);
-    let plain = |segment: &&str| !matches!(*segment, "" | "." | "..");
-    (!inside && segments.iter().all(plain)).then_some(segments)
-}
-
 /// The path at a SharePoint host.
 pub(super) fn sharepoint(path: &str) -> Route<'_> {
     let segments = segments(path);
@@ -188,7 +100,7 @@ pub(super) fn outlook(path: &str) -> Route<'_> {
     words(Api::Outlook, &segments(path))
 }
 
-fn segments(path: &str) -> Vec<&str> {
+pub(super) fn segments(path: &str) -> Vec<&str> {
     path.trim_matches('/').split('/').collect()
 }
 
@@ -477,48 +389,6 @@ mod tests {
         ] {
             assert!(check(path).is_ok(), "{path}");
         }
-    }
-
-    #[test]
-    fn files_and_folders_of_sharepoints_own_interface() {
-        for (path, pattern) in [
-            (
-                "/_api/web/GetFolderByServerRelativeUrl('/sites/s/Shared Documents')/Files/add(url='a/b',overwrite=true)",
-                "<drive>/files/add()",
-            ),
-            (
-                "/sites/s/_api/Web/GetFileByServerRelativePath(decodedurl='/a/it''s')/$value",
-                "<item>/$value",
-            ),
-            (
-                "/_api/web/getfolderbyserverrelativeurl('F')/files('x')/$value",
-                "<item>/$value",
-            ),
-            (
-                "/_api/web/lists/getbytitle('a')/items(1)/AttachmentFiles/add(FileName='x')",
-                "listitem/attachmentfiles/add()",
-            ),
-            (
-                "/_api/web/lists(guid'1')/items(1)/AttachmentFiles('x')/$value",
-                "listitem/attachmentfiles()/$value",
-            ),
-            ("/_api/web/GetFileById('1')", "<item>"),
-        ] {
-            assert!(is_rest(path));
-            let route = rest(path).unwrap();
-            assert!(matches(pattern, &route.places), "{path}: {route:?}");
-        }
-        assert!(!is_rest("/_api/v2.0/me/drive") && !is_rest("/sites/s"));
-        for path in [
-            "/_api/web/x('",
-            "/_api/web/../x",
-            "/_api/web//x",
-            "/_api/web/a\\b",
-        ] {
-            assert!(rest(path).is_err(), "{path}");
-        }
-        let hidden = rest("/_api/web/GetFileById('x')/a('/$value')").unwrap();
-        assert!(!matches("<item>/$value", &hidden.places));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(super) enum Verb {
     RestPut,
     /// An answer of it that may tell lengths.
     RestItems,
+    /// A chunk of a file of it, or a question about such an upload.
+    RestChunk,
     /// Messages, calendars, contacts and tasks.
     Message(Action),
     /// Passes as the policy says.
@@ -48,7 +50,7 @@ pub struct Row {
     pub name: &'static str,
     /// Separated by spaces.
     pub methods: &'static str,
-    api: Api,
+    pub(super) api: Api,
     /// As `route::matches` reads it.
     pub pattern: &'static str,
     pub(super) verb: Verb,
@@ -86,8 +88,13 @@ Download the file and open it with Office on this computer, or use Double Key En
 const ONENOTE: &str = "The provider takes notebooks apart and writes them itself, so they can't be sealed. Keep notes as files.";
 const SEARCHES: &str = "The provider can't find what is sealed, and would read what is looked for. Files are found by name \
 with the drive's own search.";
-const CHUNKS: &str = "Chunked uploads of this interface tell no length beforehand, and nobody can be asked what of them arrived. \
-Send the file at once, or in an upload session of the drive API.";
+const CHECKSUMS: &str = "A checksum of the plaintext would tell the provider of it. Send the file without one: the gateway \
+checks what it seals.";
+const EMPTY: &str = "An empty file made so would lie unsealed. `Files/add` makes a sealed one, and a chunked upload of the stub fills it.";
+const VERSIONS: &str =
+    "Versions are listed and read in the drive API, which tells them with their lengths.";
+const COMMENT: &str = "its comment is read by the provider";
+const COLUMNS: &str = "columns of a list are read by the provider";
 const INSIDE: &str = "This interface carries contents in a form that the gateway does not know, so nothing of it passes.";
 
 const fn row(
@@ -140,7 +147,7 @@ pub(super) const fn by(
     )
 }
 
-const fn at(api: Api, row: Row) -> Row {
+pub(super) const fn at(api: Api, row: Row) -> Row {
     Row { api, ..row }
 }
 
@@ -193,7 +200,7 @@ pub const ROWS: &[Row] = &[
     pass("Unfollow", "POST", "<drive>/<item>/unfollow", Verb::Bare, NO_CONTENT),
     pass("GetListItem", "GET", "<drive>/<item>/listItem", Verb::Items, NAMES),
     pass("GetListItem", "GET", "<drive>/<item>/listItem/fields", Verb::Items, NAMES),
-    by(PROPERTIES, "UpdateListItem", "PATCH", "<drive>/<item>/listItem/fields", "columns of a list are read by the provider"),
+    by(PROPERTIES, "UpdateListItem", "PATCH", "<drive>/<item>/listItem/fields", COLUMNS),
     pass("GetList", "GET", "<drive>/list", Verb::Items, NAMES),
     pass("ListPermissions", "GET", "<drive>/<item>/permissions", Verb::Items, READS),
     pass("ListPermissions", "GET", "<drive>/<item>/permissions/{}", Verb::Items, READS),
@@ -238,31 +245,92 @@ pub const ROWS: &[Row] = &[
     at(Api::Page, deny("Coauthoring", "_vti_bin/**", OFFICE_WEB)),
     at(Api::Page, deny("Coauthoring", "{}/{}/_vti_bin/**", OFFICE_WEB)),
     at(Api::Rest, pass("RestGetFile", "GET HEAD", "<item>/$value", Verb::Content, SEALED)),
+    at(Api::Rest, pass("RestGetFile", "GET HEAD", "<item>/openbinarystream()", Verb::Content, SEALED)),
     at(Api::Rest, pass("RestGetFile", "GET HEAD", "listitem/attachmentfiles()/$value", Verb::Content, SEALED)),
+    at(Api::Rest, pass("RestGetFile", "GET HEAD", "listitem/attachmentfiles/getbyfilename()/$value", Verb::Content, SEALED)),
     at(Api::Rest, pass("RestPutFile", "PUT", "<item>/$value", Verb::RestPut, SEALED)),
+    at(Api::Rest, pass("RestPutFile", "POST", "<item>/savebinarystream()", Verb::RestPut, SEALED)),
     at(Api::Rest, pass("RestPutFile", "PUT", "listitem/attachmentfiles()/$value", Verb::RestPut, SEALED)),
+    at(Api::Rest, pass("RestPutFile", "PUT", "listitem/attachmentfiles/getbyfilename()/$value", Verb::RestPut, SEALED)),
     at(Api::Rest, pass("RestPutFile", "POST", "<drive>/files/add()", Verb::RestPut, SEALED)),
     at(Api::Rest, pass("RestPutFile", "POST", "<drive>/files/addusingpath()", Verb::RestPut, SEALED)),
     at(Api::Rest, pass("RestPutFile", "POST", "listitem/attachmentfiles/add()", Verb::RestPut, SEALED)),
-    at(Api::Rest, deny("RestChunks", "<item>/startupload()", CHUNKS)),
-    at(Api::Rest, deny("RestChunks", "<item>/continueupload()", CHUNKS)),
-    at(Api::Rest, deny("RestChunks", "<item>/finishupload()", CHUNKS)),
+    at(Api::Rest, pass("RestPutFile", "POST", "listitem/attachmentfiles/addusingpath()", Verb::RestPut, SEALED)),
+    at(Api::Rest, pass("RestChunks", "POST", "<item>/startupload()", Verb::RestChunk, SEALED)),
+    at(Api::Rest, pass("RestChunks", "POST", "<item>/startuploadfile()", Verb::RestChunk, SEALED)),
+    at(Api::Rest, pass("RestChunks", "POST", "<item>/continueupload()", Verb::RestChunk, SEALED)),
+    at(Api::Rest, pass("RestChunks", "POST", "<item>/finishupload()", Verb::RestChunk, SEALED)),
+    at(Api::Rest, pass("RestChunks", "POST", "<item>/cancelupload()", Verb::RestChunk, NO_CONTENT)),
+    at(Api::Rest, pass("RestChunks", "GET POST", "<item>/getuploadstatus()", Verb::RestChunk, "the offset becomes the plaintext's")),
+    at(Api::Rest, pass("RestChunks", "POST", "<drive>/files/addstub()/startupload()", Verb::RestChunk, SEALED)),
+    at(Api::Rest, pass("RestChunks", "POST", "<drive>/files/addstub()/startuploadfile()", Verb::RestChunk, SEALED)),
+    at(Api::Rest, pass("RestChunks", "POST", "<drive>/files/addstubusingpath()/startupload()", Verb::RestChunk, SEALED)),
+    at(Api::Rest, pass("RestChunks", "POST", "<drive>/files/addstubusingpath()/startuploadfile()", Verb::RestChunk, SEALED)),
+    at(Api::Rest, deny("RestAddStub", "<drive>/files/addstub()", EMPTY)),
+    at(Api::Rest, deny("RestAddStub", "<drive>/files/addstubusingpath()", EMPTY)),
+    at(Api::Rest, deny("RestAddTemplate", "<drive>/files/addtemplatefile()", PLAINTEXT)),
+    at(Api::Rest, deny("RestChecksums", "<item>/uploadwithchecksum()", CHECKSUMS)),
+    at(Api::Rest, deny("RestChecksums", "<item>/finishuploadwithchecksum()", CHECKSUMS)),
     at(Api::Rest, pass("RestGetItem", "GET", "<item>", Verb::RestItems, NAMES)),
+    at(Api::Rest, pass("RestGetItem", "GET", "<item>/length", Verb::RestItems, NAMES)),
+    at(Api::Rest, pass("RestGetItem", "GET", "<item>/listitemallfields", Verb::RestItems, READS)),
     at(Api::Rest, pass("RestGetItem", "GET", "<drive>", Verb::RestItems, NAMES)),
     at(Api::Rest, pass("RestListItems", "GET", "<drive>/files", Verb::RestItems, NAMES)),
     at(Api::Rest, pass("RestListItems", "GET", "<drive>/folders", Verb::RestItems, NAMES)),
-    at(Api::Rest, pass("RestListItems", "GET", "listitem/attachmentfiles", Verb::RestItems, NAMES)),
+    at(Api::Rest, pass("RestListItems", "GET", "web/folders", Verb::RestItems, NAMES)),
+    at(Api::Rest, pass("RestListItems", "GET", "listitem/attachmentfiles()", Verb::RestItems, NAMES)),
+    at(Api::Rest, pass("RestListItems", "GET", "listitem/attachmentfiles/getbyfilename()", Verb::RestItems, NAMES)),
     at(Api::Rest, pass("RestGetSite", "GET", "web", Verb::RestItems, READS)),
+    at(Api::Rest, pass("RestAddFolder", "POST", "web/folders", Verb::Change, NO_CONTENT)),
     at(Api::Rest, pass("RestAddFolder", "POST", "web/folders/add()", Verb::RestItems, NO_CONTENT)),
     at(Api::Rest, pass("RestAddFolder", "POST", "web/folders/addusingpath()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestAddFolder", "POST", "<drive>/folders", Verb::Change, NO_CONTENT)),
+    at(Api::Rest, pass("RestAddFolder", "POST", "<drive>/folders/add()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestAddFolder", "POST", "<drive>/folders/addusingpath()", Verb::RestItems, NO_CONTENT)),
     at(Api::Rest, pass("RestMove", "POST", "<item>/moveto()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestMove", "POST", "<item>/movetousingpath()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestMove", "POST", "<drive>/moveto()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestMove", "POST", "<drive>/movetousingpath()", Verb::RestItems, NO_CONTENT)),
     at(Api::Rest, pass("RestCopy", "POST", "<item>/copyto()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestCopy", "POST", "<item>/copytousingpath()", Verb::RestItems, NO_CONTENT)),
     at(Api::Rest, pass("RestDelete", "DELETE", "<item>", Verb::RestItems, NO_CONTENT)),
     at(Api::Rest, pass("RestDelete", "DELETE", "<drive>", Verb::RestItems, NO_CONTENT)),
     at(Api::Rest, pass("RestDelete", "POST", "<item>/recycle()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestDelete", "POST", "<item>/deleteobject()", Verb::RestItems, NO_CONTENT)),
     at(Api::Rest, pass("RestDelete", "POST", "<drive>/recycle()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestDelete", "POST", "<drive>/deleteobject()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestDelete", "DELETE", "listitem", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestDelete", "POST", "listitem/recycle()", Verb::RestItems, NO_CONTENT)),
     at(Api::Rest, pass("RestDelete", "DELETE", "listitem/attachmentfiles()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestDelete", "DELETE", "listitem/attachmentfiles/getbyfilename()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestCheckOut", "POST", "<item>/checkout()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, pass("RestCheckOut", "POST", "<item>/undocheckout()", Verb::RestItems, NO_CONTENT)),
+    at(Api::Rest, by(PROPERTIES, "RestCheckIn", "POST", "<item>/checkin()", COMMENT)),
+    at(Api::Rest, by(PROPERTIES, "RestCheckIn", "POST", "<item>/publish()", COMMENT)),
+    at(Api::Rest, by(PROPERTIES, "RestCheckIn", "POST", "<item>/unpublish()", COMMENT)),
+    at(Api::Rest, by(PROPERTIES, "RestWriteListItem", "POST", "web/lists()/items", COLUMNS)),
+    at(Api::Rest, by(PROPERTIES, "RestWriteListItem", "POST", "web/lists/getbytitle()/items", COLUMNS)),
+    at(Api::Rest, by(PROPERTIES, "RestWriteListItem", "POST", "web/lists/getbyid()/items", COLUMNS)),
+    at(Api::Rest, by(PROPERTIES, "RestWriteListItem", "POST", "web/getlist()/items", COLUMNS)),
+    at(Api::Rest, by(PROPERTIES, "RestWriteListItem", "MERGE PATCH", "listitem", COLUMNS)),
+    at(Api::Rest, by(PROPERTIES, "RestWriteListItem", "MERGE PATCH", "<item>/listitemallfields", COLUMNS)),
+    at(Api::Rest, by(DIRECTORY, "RestReadDirectory", "GET", "web/currentuser", READS)),
+    at(Api::Rest, by(DIRECTORY, "RestReadDirectory", "GET", "web/siteusers", READS)),
+    at(Api::Rest, by(DIRECTORY, "RestReadDirectory", "GET", "web/lists()", READS)),
+    at(Api::Rest, by(DIRECTORY, "RestReadDirectory", "GET", "web/lists/getbytitle()", READS)),
+    at(Api::Rest, by(DIRECTORY, "RestReadDirectory", "GET", "web/lists/getbyid()", READS)),
+    at(Api::Rest, by(DIRECTORY, "RestReadDirectory", "GET", "web/getlist()", READS)),
+    at(Api::Rest, by(DIRECTORY, "RestReadDirectory", "GET", "web/lists()/items", READS)),
+    at(Api::Rest, by(DIRECTORY, "RestReadDirectory", "GET", "web/lists/getbytitle()/items", READS)),
+    at(Api::Rest, by(DIRECTORY, "RestReadDirectory", "GET", "web/lists/getbyid()/items", READS)),
+    at(Api::Rest, by(DIRECTORY, "RestReadDirectory", "GET", "web/getlist()/items", READS)),
+    at(Api::Rest, by(DIRECTORY, "RestReadDirectory", "GET", "listitem", READS)),
     at(Api::Rest, pass("RequestDigest", "POST", "contextinfo", Verb::Bare, NO_CONTENT)),
+    at(Api::Rest, deny("RestVersions", "<item>/versions()/**", VERSIONS)),
+    at(Api::Rest, deny("RestPreview", "<item>/getimagepreviewuri()", PLAINTEXT)),
+    at(Api::Rest, deny("RestPreview", "<item>/getimagepreviewurl()", PLAINTEXT)),
+    at(Api::Rest, deny("RestOfficeWeb", "<item>/getwopiframeurl()", OFFICE_WEB)),
+    at(Api::Rest, deny("Search", "search/**", SEARCHES)),
     at(Api::Rest, deny("RestBatch", "$batch", INSIDE)),
 ];
 
@@ -394,7 +462,7 @@ mod tests {
             let known = |name: &str| {
                 matches!(
                     name,
-                    "*" | "GET" | "HEAD" | "PUT" | "POST" | "PATCH" | "DELETE"
+                    "*" | "GET" | "HEAD" | "PUT" | "POST" | "PATCH" | "DELETE" | "MERGE"
                 )
             };
             assert!(row.methods.split(' ').all(known), "{}", row.name);

@@ -9,11 +9,16 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
+use super::atom::{self, Atom};
+use super::route::Api;
 use super::settings::{self, Host};
 use super::table::Verb;
 use super::{Call, Graph};
+use crate::adapter::heads::{self, provider_error};
 use crate::body::{Cleared, Outbound, Released, Sealed, Upstream};
-use crate::error::{INTERNAL, PROVIDER_ERROR, Refusal, UPSTREAM_INVALID};
+use crate::error::{INTERNAL, Refusal, UPSTREAM_INVALID};
+
+pub(super) use crate::adapter::heads::{put, text};
 
 /// Fields of the client's head that go to the provider as they are.
 const SENT: [&str; 17] = [
@@ -94,9 +99,10 @@ impl Ask {
     pub fn from_client(call: &Call<'_>) -> Self {
         let mut ask = Self::own(call.head.method.clone(), call);
         ask.copy(call, &SENT);
-        // SharePoint's own interface answers XML, in which lengths would not be seen, to who does not ask for JSON
+        // SharePoint's own interface answers XML to who does not ask for JSON; what the gateway reads itself is JSON
         let accept = text(&ask.headers, ACCEPT).unwrap_or_default();
-        if matches!(call.row.verb, Verb::RestPut | Verb::RestItems) && !accept.contains("json") {
+        let passes = matches!(call.row.verb, Verb::Content | Verb::RestItems | Verb::Bare);
+        if call.row.api == Api::Rest && !passes && !accept.contains("json") {
             ask = ask.header(ACCEPT, "application/json;odata=nometadata");
         }
         ask
@@ -274,11 +280,15 @@ impl Graph {
     ) -> Result<Response<Released>, Refusal> {
         let (head, body) = response.into_parts();
         let mut headers = self.head(head.status, &head.headers)?;
-        let document = is_json(&head.headers) && call.head.method != Method::HEAD;
+        let bodied = call.head.method != Method::HEAD;
+        let xml = bodied && call.row.api == Api::Rest && atom::is_xml(&head.headers);
+        let document = bodied && is_json(&head.headers) || xml;
         if (head.status.is_client_error() || head.status.is_server_error()) && !document {
             return Err(provider_error(head.status, headers));
         }
-        let body = if document {
+        let body = if xml {
+            Released::rewritten(body, Atom::default())
+        } else if document {
             self.items(call, body)
         } else {
             headers.remove(CONTENT_TYPE);
@@ -315,50 +325,19 @@ impl Graph {
     }
 }
 
-/// An error without a document that a client could read.
-fn provider_error(status: StatusCode, headers: HeaderMap) -> Refusal {
-    let mut refusal = Refusal::new(&PROVIDER_ERROR).message(format!(
-        "The provider answered {}.",
-        status.canonical_reason().unwrap_or(status.as_str())
-    ));
-    refusal.status = Some(status.as_u16());
-    let mut last = None;
-    for (name, value) in headers {
-        last = name.or(last);
-        match &last {
-            Some(name) if *name != CONTENT_TYPE => refusal.headers.push((name.clone(), value)),
-            _ => {}
-        }
-    }
-    refusal
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    is_one_of(headers, &["application/json", "text/json"])
 }
 
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    if text(headers, CONTENT_LENGTH) == Some("0") {
-        return false;
-    }
+/// Whether there is a body of one of these types.
+pub(super) fn is_one_of(headers: &HeaderMap, types: &[&str]) -> bool {
     let media = text(headers, CONTENT_TYPE).unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
-    media.eq_ignore_ascii_case("application/json") || media.eq_ignore_ascii_case("text/json")
+    let empty = text(headers, CONTENT_LENGTH) == Some("0");
+    !empty && types.iter().any(|name| media.eq_ignore_ascii_case(name))
 }
 
 /// Copies the fields that pass as they are.
 pub(super) fn passed(upstream: &HeaderMap) -> HeaderMap {
-    let mut out = HeaderMap::with_capacity(upstream.len());
-    for name in PASSED {
-        for value in upstream.get_all(name) {
-            out.append(HeaderName::from_static(name), value.clone());
-        }
-    }
-    out
-}
-
-pub(super) fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
-}
-
-pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
+    heads::passed(upstream, &PASSED)
 }

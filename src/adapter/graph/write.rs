@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use super::digest::{Digested, digested};
 use super::index::Known;
 use super::quickxor::QuickXor;
+use super::route::Api;
 use super::table::Verb;
 use super::upstream::{Ask, is_json, put, text};
 use super::{Call, DOCUMENT, Graph};
@@ -39,6 +40,18 @@ static CLEAR: LazyLock<Option<Paths>> = LazyLock::new(|| {
     Paths::new(&[], &paths.ok()?)
 });
 
+/// And of a folder that SharePoint's own interface is to make (SharePoint REST reference, "Folder resource").
+static REST: LazyLock<Option<Paths>> = LazyLock::new(|| {
+    const NAMES: [&str; 4] = [
+        "$.__metadata.type",
+        "$['odata.type']",
+        "$['@odata.type']",
+        "$.ServerRelativeUrl",
+    ];
+    let paths: Result<Vec<Path>, String> = NAMES.iter().map(|text| Path::parse(text)).collect();
+    Paths::new(&[], &paths.ok()?)
+});
+
 impl Graph {
     /// One request, or, where that would be too long, a session of the gateway's own.
     pub(super) async fn put_content(
@@ -47,7 +60,8 @@ impl Graph {
         permit: &DocumentPermit,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
-        let (length, sealed) = lengths(call, &body)?;
+        let length = self.told_length(call, &body)?;
+        let sealed = layout::sealed_len(length).ok_or_else(too_long)?;
         let long = sealed > self.settings.max_put;
         if long && call.row.verb != Verb::PutContent {
             return Err(too_long());
@@ -84,6 +98,23 @@ impl Graph {
             hash: done.get().map(QuickXor::value),
         };
         self.uploaded(call, response, known).await
+    }
+
+    /// Bytes of plaintext. The provider wants a length.
+    pub(super) fn told_length(&self, call: &Call<'_>, body: &Plain) -> Result<u64, Refusal> {
+        let length = match call.head.headers.get(CONTENT_LENGTH) {
+            Some(value) => value.to_str().ok().and_then(|value| value.parse().ok()),
+            None if body.is_end_stream() => Some(0),
+            None => {
+                let mut refusal = Refusal::new(&PROTOCOL)
+                    .message("The provider wants a length, which this request does not tell.");
+                refusal.status = Some(StatusCode::LENGTH_REQUIRED.as_u16());
+                return Err(refusal);
+            }
+        };
+        length.ok_or_else(|| {
+            Refusal::new(&PROTOCOL).message("The `Content-Length` field is malformed.")
+        })
     }
 
     /// The answer to an upload that is complete: the item is remembered, and shown as the client knows it.
@@ -129,31 +160,12 @@ impl Graph {
                 return Err(Refusal::new(&PROTOCOL).message("Items are described in JSON here."));
             }
             ask = ask.header(CONTENT_TYPE, media);
-            check_change(&document)?;
+            check_change(&document, call.row.api)?;
             Cleared::document(document, permit)
         };
         let response = self.send(ask, body).await?;
         self.answer(call, response)
     }
-}
-
-/// Bytes of plaintext, and sealed. The provider wants a length.
-fn lengths(call: &Call<'_>, body: &Plain) -> Result<(u64, u64), Refusal> {
-    let length = match call.head.headers.get(CONTENT_LENGTH) {
-        Some(value) => value.to_str().ok().and_then(|value| value.parse().ok()),
-        None if body.is_end_stream() => Some(0),
-        None => {
-            let mut refusal = Refusal::new(&PROTOCOL)
-                .message("The provider wants a length, which this request does not tell.");
-            refusal.status = Some(StatusCode::LENGTH_REQUIRED.as_u16());
-            return Err(refusal);
-        }
-    };
-    let length = length.ok_or_else(|| {
-        Refusal::new(&PROTOCOL).message("The `Content-Length` field is malformed.")
-    })?;
-    let sealed = layout::sealed_len(length).ok_or_else(too_long)?;
-    Ok((length, sealed))
 }
 
 fn too_long() -> Refusal {
@@ -165,8 +177,9 @@ fn too_long() -> Refusal {
 
 /// # Errors
 /// The document holds something that is not known to be no content.
-pub(super) fn check_change(document: &[u8]) -> Result<(), Refusal> {
-    let clear = CLEAR.as_ref().ok_or_else(|| Refusal::new(&INTERNAL))?;
+pub(super) fn check_change(document: &[u8], api: Api) -> Result<(), Refusal> {
+    let clear = if api == Api::Rest { &REST } else { &CLEAR };
+    let clear = clear.as_ref().ok_or_else(|| Refusal::new(&INTERNAL))?;
     json::rewrite::<Refusal>(document, clear, |_| Ok(None)).map(|_| ())
 }
 

@@ -1,5 +1,7 @@
 //! The provider's answer, as the client gets it.
 
+use std::sync::Arc;
+
 use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
@@ -12,9 +14,10 @@ use super::leading::LeadsAway;
 use super::outgoing::utf8;
 use super::settings::{Answer, Rule};
 use crate::body::{Released, ScanBody, Sealed};
-use crate::error::{Refusal, UPSTREAM_INVALID};
+use crate::error::{Refusal, TOO_LARGE, UPSTREAM_INVALID};
 use crate::policy::RelayPermit;
 use crate::seal::scan::{Encoding, Found, Opens, Output, Reading, Scanner};
+use crate::seal::token::OneContext;
 
 /// What a text is, by its media type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +52,7 @@ impl Http {
             headers.remove(CONTENT_TYPE);
             Released::empty()
         } else {
-            self.text(rule, error, &headers, body)?
+            self.text(rule, error, names, &headers, body).await?
         };
         let mut answer = Response::new(released);
         *answer.status_mut() = head.status;
@@ -79,10 +82,11 @@ impl Http {
 
     /// A body that is text: tokens open where the rule says in JSON and in events, everywhere in other types that it
     /// names, and nowhere in an error of a type that it does not.
-    fn text(
+    async fn text(
         &self,
         rule: &Rule,
         error: bool,
+        names: &Names<'_>,
         headers: &HeaderMap,
         body: Sealed,
     ) -> Result<Released, Refusal> {
@@ -96,7 +100,16 @@ impl Http {
         });
         let opening = rule.opening.clone();
         Ok(Released::scanned(match text {
-            Text::Json => ScanBody::guided(body, reading, Document::new(opening), count),
+            Text::Json => {
+                let scanned = ScanBody::guided(body, reading, Document::new(opening), count);
+                let Some(addresses) = &rule.addresses else {
+                    return Ok(Released::scanned(scanned));
+                };
+                // judged as the client would read it: with its tokens opened, and whole
+                let document = scanned.collect(self.settings.max_document).await;
+                let document = names.addressed(document.map_err(too_long)?, addresses)?;
+                return Ok(Released::document(document));
+            }
             Text::Events => ScanBody::guided(body, reading, Events::new(opening), count),
             Text::Html | Text::Plain => {
                 let opens = if named {
@@ -185,8 +198,10 @@ impl Http {
 
     pub(super) fn reading(&self, encoding: Encoding) -> Reading {
         Reading {
-            lookup: self.opener.lookup.clone(),
-            context: self.context.clone(),
+            keys: Arc::new(OneContext {
+                lookup: self.opener.lookup.clone(),
+                context: self.context.clone(),
+            }),
             encoding,
             language: self.settings.language,
         }
@@ -271,6 +286,16 @@ fn text_of(kind: &str) -> Option<Text> {
         _ if media.ends_with("+json") => Some(Text::Json),
         _ if media.ends_with("+xml") => Some(Text::Html),
         _ => None,
+    }
+}
+
+/// A document that is to be read whole is the provider's, and so is its length.
+fn too_long(refusal: Refusal) -> Refusal {
+    match refusal.code.name == TOO_LARGE.name {
+        true => invalid(
+            "The provider's answer is longer than `max_document`, and addresses in it are to be judged.",
+        ),
+        false => refusal,
     }
 }
 

@@ -103,6 +103,7 @@ pub(super) struct Names<'a> {
     /// `scheme://host[:port]`, and the host with and without port.
     provider: String,
     authority: &'a str,
+    hosts: &'a [String],
     origins: &'a [String],
 }
 
@@ -115,6 +116,7 @@ impl<'a> Names<'a> {
             gateway: format!("https://{host}"),
             provider: format!("{scheme}://{}", upstream.authority),
             authority: &upstream.authority,
+            hosts: &settings.hosts,
             origins: &settings.origins,
         }
     }
@@ -200,13 +202,24 @@ impl<'a> Names<'a> {
         &self.gateway
     }
 
+    /// What URLs that lead to the service begin with: as the client called it, or another of its hosts at the same port.
+    pub fn origins_here(&self) -> impl Iterator<Item = String> {
+        let asked = &self.gateway["https://".len()..];
+        let port = asked.rfind(':').filter(|at| !asked[*at..].contains(']'));
+        let port = port.map_or("", |at| &asked[at..]);
+        let others = self.hosts.iter().map(move |host| format!("{host}{port}"));
+        std::iter::once(asked.to_owned())
+            .chain(others)
+            .flat_map(|host| ["https", "wss"].map(|scheme| format!("{scheme}://{host}")))
+    }
+
     /// Of pages that may read answers, beside the gateway's own.
     pub fn origins(&self) -> &[String] {
         self.origins
     }
 
     /// The provider's address, wherever it stands, becomes the gateway's.
-    fn renamed(&self, text: &str) -> String {
+    pub fn renamed(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find(self.authority) {

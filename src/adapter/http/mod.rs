@@ -1,6 +1,7 @@
 //! Any JSON, form or multipart API over HTTP, described by one service file (`docs/http.md`). Clients prove who they are
 //! to the provider: `Authorization` and cookies pass through.
 
+mod addresses;
 mod answer;
 mod disposition;
 mod events;
@@ -251,6 +252,7 @@ mod tests {
             contact: Some("dsi@example.fr".into()),
             error_members: Vec::new(),
             headers: Vec::new(),
+            hosts: vec!["chat.example.fr".into()],
             origins: Vec::new(),
             max_document: 1 << 20,
             rules: Vec::new(),

@@ -1,6 +1,6 @@
 //! The request to the provider: its query and body, with what the rule names sealed.
 
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, request};
 
 use super::Http;
@@ -163,10 +163,20 @@ fn coding(rule: &Rule, headers: &HeaderMap) -> Result<Option<Coding>, Refusal> {
     }
     let coding = Coding::named(name).filter(|_| alone && rule.decompress);
     coding.map(Some).ok_or_else(|| {
-        Refusal::new(&ENCODING_UNKNOWN).message(match rule.decompress {
-            true => "The service's rule reads gzip and deflate, and no other compression.",
-            false => "A compressed body can't be read; send it as it is.",
-        })
+        let (message, taken) = match rule.decompress {
+            true => (
+                "The service's rule reads gzip and deflate, one of them, and no other compression.",
+                "gzip, deflate",
+            ),
+            false => (
+                "A compressed body can't be read; send it as it is.",
+                "identity",
+            ),
+        };
+        // RFC 9110 section 12.5.3: what the client may send instead
+        Refusal::new(&ENCODING_UNKNOWN)
+            .message(message)
+            .header(ACCEPT_ENCODING, HeaderValue::from_static(taken))
     })
 }
 

@@ -18,6 +18,8 @@ pub struct Settings {
     /// Tenant, service and namespace, bound in every key.
     pub context: Context,
     pub upstream: UpstreamSettings,
+    /// Under which clients know the service, without port.
+    pub hosts: Vec<String>,
     /// Of markers and error pages.
     pub language: Language,
     /// Whom people are to ask, on error pages.
@@ -73,6 +75,8 @@ pub struct Rule {
     pub answer: Answer,
     /// For answers in JSON, and errors in it whatever `answer` is.
     pub opening: Arc<Opening>,
+    /// Of answers in JSON that are read whole: what must lead to the gateway.
+    pub addresses: Option<Paths>,
 }
 
 /// What the gateway changes in JSON of the provider's; by default nothing.

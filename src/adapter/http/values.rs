@@ -5,12 +5,12 @@ use std::sync::{Arc, OnceLock};
 use super::Http;
 use super::settings::{Filter, Form, Sealing};
 use super::urlencoded::{NotText, Treated};
-use crate::adapter::Exchange;
 use crate::adapter::json::{Picked, Value, Wrong};
-use crate::error::{FIELD_TOO_LONG, INTERNAL, KEY_UNAVAILABLE, PROTOCOL, RULE_VIOLATED, Refusal};
+use crate::adapter::{self, Exchange};
+use crate::error::{FIELD_TOO_LONG, INTERNAL, PROTOCOL, RULE_VIOLATED, Refusal};
 use crate::seal::scan::Encoding;
 use crate::seal::token::{self, Index, MAX_PLAIN};
-use crate::seal::{Context, EpochKeys, Epochs, LookupError, ObjectId, Salt, SaltSource};
+use crate::seal::{Context, EpochKeys, Epochs, ObjectId, Salt, SaltSource};
 
 /// Seals the values of one request.
 pub(super) struct Sealer {
@@ -56,29 +56,16 @@ impl Sealer {
         if let Some(keys) = self.keys.get() {
             return Ok(keys);
         }
-        let keys = self.epochs.current().map_err(|error| match error {
-            LookupError::Unknown => Refusal::new(&KEY_UNAVAILABLE),
-            LookupError::Unavailable(why) => Refusal::new(&KEY_UNAVAILABLE).message(why),
-        })?;
+        let keys = adapter::current(&*self.epochs)?;
         Ok(self.keys.get_or_init(|| keys))
     }
 
     pub fn salt(&self) -> Result<Salt, Refusal> {
-        let (nanos, id) = self.particulars();
-        let salt = self.salts.salt(nanos, &id);
-        salt.map_err(|error| Refusal::new(&INTERNAL).cause(error))
+        self.exchange.draw(&self.salts, SaltSource::salt)
     }
 
     pub fn object_id(&self) -> Result<ObjectId, Refusal> {
-        let (nanos, id) = self.particulars();
-        let object = self.salts.object_id(nanos, &id);
-        object.map_err(|error| Refusal::new(&INTERNAL).cause(error))
-    }
-
-    fn particulars(&self) -> (u128, [u8; 8]) {
-        let since = self.exchange.now.duration_since(std::time::UNIX_EPOCH);
-        let nanos = since.map_or(0, |since| since.as_nanos());
-        (nanos, self.exchange.request_id.0.to_be_bytes())
+        self.exchange.draw(&self.salts, SaltSource::object_id)
     }
 
     /// An empty value stays empty: providers take it for the absence of one.
@@ -198,7 +185,7 @@ fn text<'p>(picked: &'p Picked<'_>) -> Result<Option<&'p str>, Refusal> {
     }
 }
 
-fn quoted(text: &str) -> Result<String, Refusal> {
+pub(super) fn quoted(text: &str) -> Result<String, Refusal> {
     let mut out = vec![b'"'];
     Encoding::Json.write(text, &mut out);
     out.push(b'"');

@@ -1,7 +1,5 @@
 //! A request whose signature holds, as the handlers see it.
 
-use std::time::UNIX_EPOCH;
-
 use http::{HeaderMap, Method, Uri};
 
 use super::address::Address;
@@ -50,15 +48,12 @@ impl Call {
 
     /// Nanoseconds since 1970.
     pub(super) fn nanos(&self) -> u128 {
-        self.exchange
-            .now
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos())
+        self.exchange.nanos()
     }
 
     /// Seconds since 1970.
     pub(super) fn unix(&self) -> u64 {
-        u64::try_from(self.nanos() / 1_000_000_000).unwrap_or(u64::MAX)
+        self.exchange.unix()
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {

@@ -19,6 +19,8 @@ use crate::state::{Component, RowKey, Spool, StateError, Table, Vault};
 
 /// Trailers of multi-run objects that are kept, in run entries.
 const TRAILERS: usize = 400_000;
+/// Seconds that a tag is remembered: ten years, unless there are more than the state holds.
+const ALIAS_KEPT: u64 = 10 * 365 * 24 * 3600;
 
 impl Pin for Arc<Trailer> {
     fn commitment(&self) -> &[u8; 32] {
@@ -149,10 +151,16 @@ impl Core {
     }
 
     /// Remembers the tag that clients are shown for the provider's.
-    pub(super) async fn keep_alias(&self, upstream: &str, client: &str) -> Result<(), StateError> {
+    pub(super) async fn keep_alias(
+        &self,
+        call: &Call,
+        upstream: &str,
+        client: &str,
+    ) -> Result<(), StateError> {
         let key = self.alias_key(upstream);
+        let expires = Some(call.unix() + ALIAS_KEPT);
         self.vault
-            .put(Table::Alias, &key, client.as_bytes(), None)
+            .put(Table::Alias, &key, client.as_bytes(), expires)
             .await
     }
 

@@ -12,6 +12,7 @@ mod delete;
 pub mod error;
 mod etag;
 mod facts;
+mod fields;
 mod form;
 mod given;
 mod intake;
@@ -175,7 +176,7 @@ impl Adapter for S3 {
         now: SystemTime,
     ) -> Result<Subject, Refusal> {
         let target: &Target = operation.detail.downcast_ref().ok_or_else(foreign)?;
-        table::check_headers(head.headers.keys().map(http::HeaderName::as_str))?;
+        fields::check_headers(head.headers.keys().map(http::HeaderName::as_str))?;
         if target.row.name == "PostObject" {
             post::check_head(head)?;
             return Ok(Subject {
@@ -188,8 +189,8 @@ impl Adapter for S3 {
             .verifier
             .verify(head, &target.query, &core.clients, now)?;
         let hoisted = || verified.hoisted.iter().map(|(name, _)| name.as_str());
-        table::check_headers(hoisted())?;
-        table::check_hoisted(hoisted())?;
+        fields::check_headers(hoisted())?;
+        fields::check_hoisted(hoisted())?;
         Ok(Subject {
             principal: verified.access_key.as_str().into(),
             proof: Box::new(Proof::Signed(verified)),
@@ -230,7 +231,7 @@ impl Adapter for S3 {
             headers,
             verified,
         };
-        table::check_groups(&call.headers, |group| self.core.policy.allows(group))?;
+        fields::check_groups(&call.headers, |group| self.core.policy.allows(group))?;
         match verdict {
             Verdict::Protect(permit) => self.protect(call, row, permit, body).await,
             Verdict::Relay(permit) => self.core.relay(&call, row, &permit, body).await,

@@ -20,7 +20,7 @@ use super::form::{FormFile, FormHead, FormParser, post_response};
 use super::query::Query;
 use super::sigv4::PayloadForm;
 use super::write::set;
-use super::{chunked, etag, table};
+use super::{chunked, etag, fields};
 use crate::adapter::{Exchange, Principal, authority};
 use crate::body::{Chunks, Fault, FaultSlot, Plain, Released};
 use crate::error::Refusal;
@@ -71,8 +71,8 @@ impl Core {
         let file = form.file(total)?;
         check_length(file.length(), verified.length)?;
         let mut headers = form.headers()?;
-        table::check_headers(headers.keys().map(HeaderName::as_str))?;
-        table::check_groups(&headers, |group| self.policy.allows(group))?;
+        fields::check_headers(headers.keys().map(HeaderName::as_str))?;
+        fields::check_groups(&headers, |group| self.policy.allows(group))?;
         headers.insert(CONTENT_LENGTH, HeaderValue::from(file.length()));
         let call = Call {
             exchange: *exchange,

@@ -54,6 +54,38 @@ impl Query {
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// An integer of a listing's query, such as `max-keys`; `None` when it is absent.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it is no integer from 0 to 2^31-1.
+    pub fn count(&self, name: &'static str) -> Result<Option<u32>, S3Error> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        match text.parse::<i32>().ok().and_then(|n| u32::try_from(n).ok()) {
+            Some(number) => Ok(Some(number)),
+            None => Err(S3Error::argument(
+                name,
+                text,
+                format!("Provided {name} not an integer or within integer range"),
+            )),
+        }
+    }
+
+    /// Refuses an empty `uploadId`, which SDKs send when a variable is unset.
+    ///
+    /// # Errors
+    /// `InvalidRequest`.
+    pub fn upload_id(&self) -> Result<&str, S3Error> {
+        match self.get("uploadId") {
+            Some(id) if !id.is_empty() => Ok(id),
+            _ => Err(S3Error::with(
+                &INVALID_REQUEST,
+                "The upload id is missing or empty.",
+            )),
+        }
+    }
+
     /// The query to send upstream: everything but what the client's signature brought along and SDK tags.
     pub fn for_upstream(&self) -> String {
         let mut out = String::new();
@@ -122,6 +154,22 @@ fn decode_plus(raw: &str) -> Result<String, S3Error> {
     }
 }
 
+/// The part number of a query: 1 to 10,000.
+///
+/// # Errors
+/// `InvalidArgument`.
+pub fn part_number(text: &str) -> Result<u32, S3Error> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse() {
+        Ok(number) if digits && (1..=10_000).contains(&number) => Ok(number),
+        _ => Err(S3Error::argument(
+            "partNumber",
+            text,
+            "Part number must be an integer between 1 and 10000, inclusive",
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +201,25 @@ mod tests {
             Query::parse(None).unwrap(),
             Query::parse(Some("&&")).unwrap()
         );
+    }
+
+    #[test]
+    fn numbers() {
+        let query = |raw| Query::parse(Some(raw)).unwrap();
+        assert_eq!(part_number("10000").unwrap(), 10_000);
+        for bad in ["", "0", "10001", "+1", "-1", "1 ", "x", "99999999999"] {
+            assert!(part_number(bad).is_err(), "{bad}");
+        }
+        assert_eq!(query("max-keys=0").count("max-keys").unwrap(), Some(0));
+        assert_eq!(query("a=0").count("max-keys").unwrap(), None);
+        for bad in [
+            "max-keys=",
+            "max-keys=-1",
+            "max-keys=2147483648",
+            "max-keys=a",
+        ] {
+            assert!(query(bad).count("max-keys").is_err(), "{bad}");
+        }
+        assert!(query("uploadId=").upload_id().is_err());
     }
 }

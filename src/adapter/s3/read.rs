@@ -13,7 +13,7 @@ use super::error::{
 };
 use super::facts::{Facts, ReadError, Source};
 use super::upstream::Ask;
-use super::{etag, table};
+use super::{etag, query};
 use crate::adapter::opening;
 use crate::adapter::range::{self, Wanted};
 use crate::body::{OpenBody, Released, Sealed};
@@ -226,7 +226,7 @@ fn wanted(call: &Call) -> Result<Part, S3Error> {
             &INVALID_REQUEST,
             "Cannot specify both Range header and partNumber query parameter",
         )),
-        (Some(number), None) => table::part_number(number).map(Part::Number),
+        (Some(number), None) => query::part_number(number).map(Part::Number),
         (None, Some(value)) => Ok(value
             .to_str()
             .ok()

@@ -8,9 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 
 use super::address::Level::{self, Bucket, Object, Service};
-use super::error::{
-    INVALID_REQUEST, METHOD_NOT_ALLOWED, NOT_IMPLEMENTED, OPERATION_DENIED, S3Error,
-};
+use super::error::{METHOD_NOT_ALLOWED, NOT_IMPLEMENTED, S3Error};
 use super::query::{Query, tolerated};
 use crate::policy::Class::{self, ByPolicy, Deny, Pass, Transform};
 
@@ -246,29 +244,6 @@ pub const ALIASES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Headers that are refused on every operation. A name that ends in `*` is a prefix.
-#[rustfmt::skip]
-pub const DENIED_HEADERS: &[(&str, &str)] = &[
-    ("x-amz-server-side-encryption-customer-*", "Keys of the client's own (SSE-C) are not served: the object is sealed already."),
-    ("x-amz-copy-source-server-side-encryption-customer-*", "Keys of the client's own (SSE-C) are not served: the object is sealed already."),
-    ("x-amz-write-offset-bytes", "Appending to an object is not served."),
-    ("x-amz-website-redirect-location", "Websites would need the provider to read the objects."),
-    ("x-amz-mfa", "Deletion with MFA is not served: the gateway's own credential can't carry it."),
-    ("x-amz-server-side-encryption-context", "An encryption context would be stored in clear text."),
-    ("x-amz-if-match-*", "Conditions on size or time of a deletion are not served."),
-    ("x-amz-object-annotation*", "Object annotations would store clear text at the provider."),
-    ("x-amz-rename-source*", "Renaming is not served."),
-    ("x-amz-security-token", "Temporary credentials are not served."),
-    ("x-amz-s3session-token", "Directory buckets are not served."),
-];
-
-/// Headers that fall under a group of the policy as their own operations do. A name that ends in `*` is a prefix.
-const GROUP_HEADERS: &[(&str, &str)] = &[
-    ("x-amz-tagging", "tagging"),
-    ("x-amz-acl", "acl"),
-    ("x-amz-grant-*", "acl"),
-];
-
 /// Finds the operation: of the rows that match and name every parameter, the one that is selected most narrowly.
 ///
 /// # Errors
@@ -328,118 +303,6 @@ impl Row {
                     .iter()
                     .any(|known| known.split('=').next() == Some(name))
         })
-    }
-}
-
-fn matches_header(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => name == pattern,
-    }
-}
-
-/// Refuses the headers of [`DENIED_HEADERS`]. Hoisted headers of a presigned URL count: pass the effective ones.
-///
-/// # Errors
-/// `NotImplemented`, with the header's name and the reason.
-pub fn check_headers<'h>(names: impl IntoIterator<Item = &'h str>) -> Result<(), S3Error> {
-    for name in names {
-        let denied = DENIED_HEADERS
-            .iter()
-            .find(|(pattern, _)| matches_header(pattern, name));
-        if let Some((_, why)) = denied {
-            return Err(S3Error::with(&NOT_IMPLEMENTED, *why).detail("Header", name));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses a header in a presigned URL's query that selects an operation: the request was classified without it.
-///
-/// # Errors
-/// `NotImplemented`, with the header's name.
-pub fn check_hoisted<'h>(names: impl IntoIterator<Item = &'h str>) -> Result<(), S3Error> {
-    let selects = |name: &str| {
-        let mut headers = TABLE.iter().filter_map(|row| row.header);
-        headers.any(|header| header.split('=').next() == Some(name))
-    };
-    match names.into_iter().find(|name| selects(name)) {
-        Some(name) => Err(S3Error::with(
-            &NOT_IMPLEMENTED,
-            "A field that names the operation must be sent as a header.",
-        )
-        .detail("Header", name)),
-        None => Ok(()),
-    }
-}
-
-/// Refuses headers of a group that the policy does not let pass. `x-amz-acl: private` is what holds without it.
-///
-/// # Errors
-/// `AccessDenied`, with the group's name.
-pub fn check_groups(headers: &HeaderMap, allows: impl Fn(&str) -> bool) -> Result<(), S3Error> {
-    for (name, value) in headers {
-        let group = GROUP_HEADERS
-            .iter()
-            .find(|(pattern, _)| matches_header(pattern, name.as_str()));
-        let Some((_, group)) = group else { continue };
-        let harmless = name == "x-amz-acl" && value == "private";
-        if !harmless && !allows(group) {
-            return Err(S3Error::with(
-                &OPERATION_DENIED,
-                format!("The service's policy does not allow the group `{group}`."),
-            )
-            .detail("Header", name.as_str()));
-        }
-    }
-    Ok(())
-}
-
-/// The part number of a query: 1 to 10,000.
-///
-/// # Errors
-/// `InvalidArgument`.
-pub fn part_number(text: &str) -> Result<u32, S3Error> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    match text.parse() {
-        Ok(number) if digits && (1..=10_000).contains(&number) => Ok(number),
-        _ => Err(S3Error::argument(
-            "partNumber",
-            text,
-            "Part number must be an integer between 1 and 10000, inclusive",
-        )),
-    }
-}
-
-/// An integer of a listing's query, such as `max-keys`; `None` when it is absent.
-///
-/// # Errors
-/// `InvalidArgument` when it is no integer from 0 to 2^31-1.
-pub fn count(query: &Query, name: &'static str) -> Result<Option<u32>, S3Error> {
-    let Some(text) = query.get(name) else {
-        return Ok(None);
-    };
-    match text.parse::<i32>().ok().and_then(|n| u32::try_from(n).ok()) {
-        Some(number) => Ok(Some(number)),
-        None => Err(S3Error::argument(
-            name,
-            text,
-            format!("Provided {name} not an integer or within integer range"),
-        )),
-    }
-}
-
-/// Refuses an empty `uploadId`, which SDKs send when a variable is unset.
-///
-/// # Errors
-/// `InvalidRequest`.
-pub fn upload_id(query: &Query) -> Result<&str, S3Error> {
-    match query.get("uploadId") {
-        Some(id) if !id.is_empty() => Ok(id),
-        _ => Err(S3Error::with(
-            &INVALID_REQUEST,
-            "The upload id is missing or empty.",
-        )),
     }
 }
 
@@ -543,7 +406,11 @@ mod tests {
                 ByPolicy(group) => Some(group),
                 _ => None,
             })
-            .chain(GROUP_HEADERS.iter().map(|(_, group)| *group))
+            .chain(
+                super::super::fields::GROUP_HEADERS
+                    .iter()
+                    .map(|(_, group)| *group),
+            )
             .collect();
         assert_eq!(used.into_iter().collect::<Vec<_>>(), GROUPS);
     }
@@ -588,59 +455,5 @@ mod tests {
         assert_eq!(row.name, "DeleteObjects");
         let other = headers(&[("content-type", "text/xml")]);
         assert!(classify(&Method::POST, Bucket, &Query::default(), &other).is_err());
-    }
-
-    #[test]
-    fn headers_that_change_the_meaning_are_refused() {
-        for name in [
-            "x-amz-server-side-encryption-customer-key",
-            "x-amz-copy-source-server-side-encryption-customer-algorithm",
-            "x-amz-write-offset-bytes",
-            "x-amz-website-redirect-location",
-            "x-amz-mfa",
-            "x-amz-server-side-encryption-context",
-            "x-amz-if-match-size",
-        ] {
-            let error = check_headers(["host", name]).unwrap_err();
-            assert_eq!(error.code.name, "NotImplemented", "{name}");
-        }
-        check_headers(["host", "x-amz-date", "x-amz-server-side-encryption"]).unwrap();
-    }
-
-    #[test]
-    fn headers_of_a_group_need_the_policy() {
-        let none = |_: &str| false;
-        check_groups(&headers(&[("x-amz-acl", "private")]), none).unwrap();
-        for (name, value, group) in [
-            ("x-amz-acl", "public-read", "acl"),
-            ("x-amz-grant-read", "id=1", "acl"),
-            ("x-amz-tagging", "a=b", "tagging"),
-        ] {
-            let map = headers(&[(name, value)]);
-            assert_eq!(
-                check_groups(&map, none).unwrap_err().code.name,
-                "AccessDenied"
-            );
-            check_groups(&map, |allowed| allowed == group).unwrap();
-        }
-    }
-
-    #[test]
-    fn numbers() {
-        assert_eq!(part_number("10000").unwrap(), 10_000);
-        for bad in ["", "0", "10001", "+1", "-1", "1 ", "x", "99999999999"] {
-            assert!(part_number(bad).is_err(), "{bad}");
-        }
-        assert_eq!(count(&query("max-keys=0"), "max-keys").unwrap(), Some(0));
-        assert_eq!(count(&query("a=0"), "max-keys").unwrap(), None);
-        for bad in [
-            "max-keys=",
-            "max-keys=-1",
-            "max-keys=2147483648",
-            "max-keys=a",
-        ] {
-            assert!(count(&query(bad), "max-keys").is_err(), "{bad}");
-        }
-        assert!(upload_id(&query("uploadId=")).is_err());
     }
 }

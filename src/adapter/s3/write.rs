@@ -16,9 +16,9 @@ use super::meta::{self, Document, MetaError};
 use super::settings::ConditionalWrites;
 use super::upstream::Ask;
 use crate::body::{Cleared, Plain, Released, SealBody, SealPlan, Tail};
-use crate::error::{INTERNAL, KEY_UNAVAILABLE, Refusal};
+use crate::error::{INTERNAL, Refusal};
 use crate::seal::layout;
-use crate::seal::{EpochKeys, LookupError, ObjectId, blob};
+use crate::seal::{EpochKeys, ObjectId, blob};
 
 /// Fields that go to the provider with an object; the policy has checked those of a group.
 pub(super) const CARRIED: [&str; 14] = [
@@ -106,7 +106,7 @@ impl Core {
         let etag = match received.md5() {
             Some(md5) if self.settings.etag_md5 && !marker => {
                 let shown = md5.hex();
-                self.keep_alias(&upstream, &shown).await?;
+                self.keep_alias(call, &upstream, &shown).await?;
                 shown
             }
             _ => self.client_etag(&upstream).await?,
@@ -179,10 +179,7 @@ impl Core {
 
     /// The epoch to seal under.
     pub(super) fn current(&self) -> Result<std::sync::Arc<EpochKeys>, Refusal> {
-        self.epochs.current().map_err(|error| match error {
-            LookupError::Unknown => Refusal::new(&KEY_UNAVAILABLE),
-            LookupError::Unavailable(why) => Refusal::new(&KEY_UNAVAILABLE).message(why),
-        })
+        crate::adapter::current(&*self.epochs)
     }
 
     /// `If-Match` and `If-None-Match` of a write, in the provider's terms (decision 19).

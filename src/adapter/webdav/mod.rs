@@ -29,7 +29,7 @@ mod upstream;
 mod write;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -50,11 +50,11 @@ use self::upstream::{DESTINATION, Way};
 use super::opening::Opener;
 use super::{Adapter, Exchange, Operation, RefusedRequest, Subject};
 use crate::body::{Plain, Released, Upstream};
-use crate::error::{INTERNAL, KEY_UNAVAILABLE, OPERATION_DENIED, PROTOCOL, Refusal};
+use crate::error::{INTERNAL, OPERATION_DENIED, PROTOCOL, Refusal};
 use crate::policy::{Policy, RelayPermit, Verdict};
 use crate::seal::layout;
 use crate::seal::name::NameKey;
-use crate::seal::{Context, EntropyError, EpochKeys, Epochs, LookupError, SaltSource};
+use crate::seal::{Context, EntropyError, EpochKeys, Epochs, SaltSource};
 use crate::state::{Spool, Vault};
 
 /// One WebDAV service.
@@ -94,10 +94,7 @@ struct Call<'a> {
 impl Call<'_> {
     /// Seconds since 1970.
     fn unix(&self) -> u64 {
-        self.exchange
-            .now
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs())
+        self.exchange.unix()
     }
 }
 
@@ -144,10 +141,7 @@ impl WebDav {
 
     /// The epoch to seal under.
     fn current(&self) -> Result<Arc<EpochKeys>, Refusal> {
-        self.epochs.current().map_err(|error| match error {
-            LookupError::Unknown => Refusal::new(&KEY_UNAVAILABLE),
-            LookupError::Unavailable(why) => Refusal::new(&KEY_UNAVAILABLE).message(why),
-        })
+        super::current(&*self.epochs)
     }
 
     /// Draws something that no two requests share.
@@ -156,13 +150,7 @@ impl WebDav {
         call: &Call<'_>,
         draw: fn(&SaltSource, u128, &[u8]) -> Result<T, EntropyError>,
     ) -> Result<T, Refusal> {
-        let nanos = call
-            .exchange
-            .now
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos());
-        let request = call.exchange.request_id.0.to_be_bytes();
-        draw(&self.salts, nanos, &request).map_err(|error| Refusal::new(&INTERNAL).cause(error))
+        call.exchange.draw(&self.salts, draw)
     }
 
     /// # Errors

@@ -41,20 +41,20 @@ impl Naming {
             if let Some(digest) = std::str::from_utf8(&name).ok().and_then(as_digest) {
                 return Ok(digest);
             }
-            let sealed = match name.len() {
-                ..=LONGEST => self.key.seal(&name),
-                _ => self.key.digest(&name),
-            };
-            sealed.map_err(|_| too_long(LONGEST_KEPT))
+            self.sealed(&name)
         })
     }
 
-    /// One name as the provider has it.
+    /// One name as the provider has it: sealed, or a digest that stands for it.
     ///
     /// # Errors
-    /// A name that is too long to be sealed in place.
+    /// A name that is too long.
     pub fn sealed(&self, name: &[u8]) -> Result<String, Refusal> {
-        self.key.seal(name).map_err(|_| too_long(LONGEST))
+        let sealed = match name.len() {
+            ..=LONGEST => self.key.seal(name),
+            _ => self.key.digest(name),
+        };
+        sealed.map_err(|_| too_long())
     }
 
     /// The names in a path that a digest stands for.
@@ -144,9 +144,9 @@ impl Naming {
     }
 }
 
-fn too_long(most: usize) -> Refusal {
+fn too_long() -> Refusal {
     let mut refusal =
-        Refusal::new(&PROTOCOL).message(format!("A name has more than {most} bytes."));
+        Refusal::new(&PROTOCOL).message(format!("A name has more than {LONGEST_KEPT} bytes."));
     refusal.status = Some(414);
     refusal
 }

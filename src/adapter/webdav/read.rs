@@ -193,7 +193,7 @@ impl WebDav {
         let Verdict::Relay(permit) = self.policy.decide(Class::ByPolicy(LEGACY)) else {
             return Err(unsealed(why));
         };
-        let reads = UNSEALED_READS.add(&self.settings.name);
+        let reads = UNSEALED_READS.add(&self.settings.name, 1);
         tracing::info!(service = %self.settings.name, reads, "an unsealed file is read");
         let mut answer = Response::new(Released::relayed(body, &permit));
         *answer.status_mut() = status;

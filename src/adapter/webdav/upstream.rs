@@ -14,8 +14,11 @@ use super::links::Inward;
 use super::listing::Listing;
 use super::long::Known;
 use super::{Call, WebDav, condition};
+use crate::adapter::heads::{self, provider_error};
 use crate::body::{Cleared, Outbound, Released, Sealed, Upstream};
-use crate::error::{INTERNAL, PROTOCOL, PROVIDER_ERROR, Refusal, UPSTREAM_INVALID};
+use crate::error::{INTERNAL, PROTOCOL, Refusal, UPSTREAM_INVALID};
+
+pub(super) use crate::adapter::heads::{put, text};
 
 /// Fields of the client's head that go to the provider as they are.
 const SENT: [&str; 19] = [
@@ -338,24 +341,6 @@ impl WebDav {
     }
 }
 
-/// An error without a document that a client could read.
-fn provider_error(status: StatusCode, headers: HeaderMap) -> Refusal {
-    let mut refusal = Refusal::new(&PROVIDER_ERROR).message(format!(
-        "The provider answered {}.",
-        status.canonical_reason().unwrap_or(status.as_str())
-    ));
-    refusal.status = Some(status.as_u16());
-    let mut last = None;
-    for (name, value) in headers {
-        last = name.or(last);
-        match &last {
-            Some(name) if *name != CONTENT_TYPE => refusal.headers.push((name.clone(), value)),
-            _ => {}
-        }
-    }
-    refusal
-}
-
 /// A media type of XML, and a body that may be there.
 fn is_xml(headers: &HeaderMap) -> bool {
     if text(headers, CONTENT_LENGTH) == Some("0") {
@@ -372,21 +357,5 @@ fn is_xml(headers: &HeaderMap) -> bool {
 
 /// Copies the fields that pass as they are.
 pub(super) fn passed(upstream: &HeaderMap) -> HeaderMap {
-    let mut out = HeaderMap::with_capacity(upstream.len());
-    for name in PASSED {
-        for value in upstream.get_all(name) {
-            out.append(HeaderName::from_static(name), value.clone());
-        }
-    }
-    out
-}
-
-pub(super) fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
-}
-
-pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
+    heads::passed(upstream, &PASSED)
 }

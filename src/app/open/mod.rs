@@ -1,5 +1,6 @@
 //! `sceau open`: objects, directories and bucket dumps, with nothing but sealed bytes, records and an identity.
 
+mod tokens;
 mod walk;
 
 use std::fs::{self, File};
@@ -14,22 +15,23 @@ use super::offline::{OpenFault, open_object};
 use super::outcome::{Answer, Exit, Failure};
 use super::output::Output;
 use super::progress::Progress;
+use crate::config::Gateway;
 use crate::keyring::identity::Identity;
 use crate::keyring::offline::OfflineEpochs;
 use crate::seal::OpenError;
 
-/// Opens sealed files, or whole directories of them, without a gateway
+/// Opens sealed files, whole directories of them, or the tokens of a text, without a gateway
 #[derive(Debug, clap::Args)]
 pub struct OpenArgs {
     /// Sealed objects, or directories that hold some
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "token", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Where plaintext goes: a directory, for one object a new file, or `-` for standard output, where an object
     /// is whole only if the exit code is 0
     #[arg(
         long,
         value_name = "DIR|FILE|-",
-        required_unless_present = "verify",
+        required_unless_present_any = ["verify", "token"],
         conflicts_with = "verify"
     )]
     out: Option<PathBuf>,
@@ -39,6 +41,8 @@ pub struct OpenArgs {
     /// Leave out what is there already, after an interruption
     #[arg(long)]
     resume: bool,
+    #[command(flatten)]
+    tokens: tokens::TokenArgs,
     #[command(flatten)]
     keys: DirectoryArgs,
     /// A directory of records, or one record, instead of a key directory
@@ -63,16 +67,12 @@ enum Target {
 }
 
 pub fn run(args: &OpenArgs) -> Result<Answer, Failure> {
+    if let Some(text) = args.tokens.given()? {
+        let (epochs, gateway) = epochs(args)?;
+        return tokens::open(text, &args.tokens, epochs, gateway.as_ref());
+    }
     let target = target(args)?;
-    let epochs = Arc::new(epochs(args)?);
-    for (record, error) in epochs.refused() {
-        eprintln!("open: record {record} is left out: {error}");
-    }
-    if epochs.unsigned() {
-        eprintln!(
-            "open: who may write records is not known here: they are checked against their ids, not against signatures"
-        );
-    }
+    let (epochs, _) = epochs(args)?;
     let mut opening = Opening {
         epochs,
         target,
@@ -116,13 +116,17 @@ fn target(args: &OpenArgs) -> Result<Target, Failure> {
     Ok(Target::Directory(out.clone()))
 }
 
-/// The records and the identity that are to be used.
-fn epochs(args: &OpenArgs) -> Result<OfflineEpochs, Failure> {
+/// The records and the identity that are to be used, and the configuration where one was read. What is left out of the
+/// records, and what could not be checked, is said.
+fn epochs(args: &OpenArgs) -> Result<(Arc<OfflineEpochs>, Option<Gateway>), Failure> {
     let mut sources = [args.records.as_slice(), args.bundle.as_slice()].concat();
+    let mut gateway = None;
     let identity: Identity = if sources.is_empty() || args.keys.is_given() {
         let custody = args.keys.resolve()?;
         sources.push(custody.directory.clone());
-        custody.identity(&args.identity)?
+        let identity = custody.identity(&args.identity)?;
+        gateway = custody.gateway;
+        identity
     } else {
         let Some(identity) = &args.identity.identity else {
             return Err(Failure::usage(
@@ -131,7 +135,16 @@ fn epochs(args: &OpenArgs) -> Result<OfflineEpochs, Failure> {
         };
         open_identity(identity, args.identity.passphrase_file.as_deref())?
     };
-    Ok(OfflineEpochs::read(&sources, identity)?)
+    let epochs = OfflineEpochs::read(&sources, identity)?;
+    for (record, error) in epochs.refused() {
+        eprintln!("open: record {record} is left out: {error}");
+    }
+    if epochs.unsigned() {
+        eprintln!(
+            "open: who may write records is not known here: they are checked against their ids, not against signatures"
+        );
+    }
+    Ok((Arc::new(epochs), gateway))
 }
 
 struct Opening {

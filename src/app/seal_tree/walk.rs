@@ -301,11 +301,14 @@ impl Step {
             self.probe(entry).await?;
         }
         match found {
-            Look::Sealed => estate.rename(entry).await.map(Brought::Already),
+            Look::Sealed => {
+                let renamed = estate.rename(entry, SystemTime::now()).await;
+                renamed.map(Brought::Already)
+            }
             Look::Unsealed(_) => {
                 let now = SystemTime::now();
                 let done = estate.seal(entry, self.passed.clone(), now).await?;
-                let renamed = estate.rename(entry).await;
+                let renamed = estate.rename(entry, now).await;
                 Ok(Brought::Sealed(done, renamed))
             }
         }

@@ -21,8 +21,9 @@ use crate::seal::scan::Language;
 /// Reads what only one kind of service has.
 type ReadKind = fn(&mut Section<'_, '_>, &Files, Option<Identity>) -> Particulars;
 
-/// Of error pages.
-const LANGUAGES: &[(&str, Language)] = &[("fr", Language::French), ("en", Language::English)];
+/// Of error pages and markers.
+pub(super) const LANGUAGES: &[(&str, Language)] =
+    &[("fr", Language::French), ("en", Language::English)];
 
 const KINDS: &[(&str, ReadKind)] = &[
     ("s3", s3::read),

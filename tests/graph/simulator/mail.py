@@ -279,6 +279,8 @@ class Mail:
 
     def answer_to(self, request, user, message, kind):
         """Quotes the body as it is stored."""
+        if (request.header("content-type") or "").lower().startswith("text/plain"):
+            return self.answer_in_mime(request, user, message, kind)
         asked = read_json(request)
         asked = {key[:1].lower() + key[1:]: value for key, value in asked.items()}
         given = dict(asked.get("message") or {})
@@ -309,6 +311,14 @@ class Mail:
         return answer
 
     # MIME
+
+    def answer_in_mime(self, request, user, message, kind):
+        """As it was written, to whom it answers when it names nobody."""
+        answer = self.from_mime(request, user, "drafts")
+        answer["conversationId"] = message["conversationId"]
+        if kind != "forward" and not answer["toRecipients"]:
+            answer["toRecipients"] = message["replyTo"] or [message["from"]]
+        return answer
 
     def mime(self, request, box, message):
         if request.method == "GET":

@@ -1,11 +1,13 @@
 """SharePoint's older REST API: files and folders by their server-relative URL, chunked uploads, attachments of list items."""
 
+import hashlib
 import json
 import re
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
+from xml.sax.saxutils import escape
 
 from .items import server_relative
 from .odata import Refused, empty, parameters, precondition, stamp
@@ -15,6 +17,11 @@ LOCK_SECONDS = 15 * 60
 DIGEST_SECONDS = 1800
 SEGMENT = re.compile(r"/([^/(]+)(?:\(((?:'(?:[^']|'')*'|[^')])*)\))?")
 ARGUMENT = re.compile(r"\s*(?:(@?\w+)\s*=\s*)?(?:(?:guid)?'((?:[^']|'')*)'|([^,']+))\s*(?:,|\Z)")
+
+
+def literal(match):
+    """What one argument means: the text between its quotes, or a bare word."""
+    return match[2].replace("''", "'") if match[2] is not None else match[3].strip()
 
 
 class Fault(Refused):
@@ -41,12 +48,50 @@ def shape(body, status, verbose):
     return Answer(status, [("Content-Type", kind)], json.dumps(body, ensure_ascii=False).encode())
 
 
+def atom(answer, path):
+    """The same in XML, as who does not ask for JSON gets it: a feed, an entry, a value or an error."""
+    body = json.loads(answer.body)
+    spaces = 'xmlns="http://www.w3.org/2005/Atom" xmlns:d="http://schemas.microsoft.com/ado/2007/08/dataservices" xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"'
+
+    def element(name, value):
+        kind = {bool: ' m:type="Edm.Boolean"', int: ' m:type="Edm.Int32"'}.get(type(value), ' m:type="Edm.Int64"' if name in ("Length", "StartUpload", "ContinueUpload") else "")
+        inner = "".join(element(*pair) for pair in value.items()) if isinstance(value, dict) else escape(str(value).lower() if isinstance(value, bool) else str(value))
+        return f"<d:{name}{kind}>{inner}</d:{name}>"
+
+    def entry(values, spaces=""):
+        shown = "".join(element(*pair) for pair in values.items() if "." not in pair[0])
+        identity = escape(values.get("odata.id", ""))
+        return f'<entry {spaces}><id>{identity}</id><title/><updated>{stamp()}</updated><author><name/></author><content type="application/xml"><m:properties>{shown}</m:properties></content></entry>'
+
+    name = re.sub(r"\(.*", "", unquote(path).rstrip("/").rpartition("/")[2])
+    if "odata.error" in body:
+        error = body["odata.error"]
+        kind, text = "application/xml", f'<m:error {spaces}><m:code>{escape(error["code"])}</m:code><m:message xml:lang="en-US">{escape(error["message"]["value"])}</m:message></m:error>'
+    elif isinstance(body.get("value"), list):
+        kind, text = "application/atom+xml;type=feed", f"<feed {spaces}>" + "".join(map(entry, body["value"])) + "</feed>"
+    elif "odata.type" in body:
+        kind, text = "application/atom+xml;type=entry", entry(body, spaces)
+    elif set(body) == {"value"}:
+        kind, text = "application/xml", element(name, body["value"]).replace(">", f" {spaces}>", 1)
+    else:
+        kind, text = "application/xml", element("GetContextWebInformation", body).replace(">", f" {spaces}>", 1)
+    return Answer(answer.status, [("Content-Type", f"{kind};charset=utf-8")], f'<?xml version="1.0" encoding="utf-8"?>{text}'.encode())
+
+
 @dataclass
 class Chunks:
+    """An upload in chunks; `taken`: of each chunk where it began, its digest and what was received with it."""
+
     identity: str
     path: object
-    received: int
     until: float
+    stub: bool
+    received: int = 0
+    taken: dict = field(default_factory=dict)
+
+
+CHUNKS = ("startupload", "startuploadfile", "continueupload", "finishupload", "cancelupload", "getuploadstatus")
+STUBS = ("addstub", "addstubusingpath")
 
 
 @dataclass
@@ -60,11 +105,17 @@ class ListItem:
 class SharePoint:
     def __init__(self, tenant, store, switches):
         self.tenant, self.store, self.switches = tenant, store, switches
-        self.digests, self.uploads, self.lists = {}, {}, {}
+        self.digests, self.uploads, self.stubs, self.lists = {}, {}, set(), {}
 
     def serve(self, request, site, path, user):
         """`path` is behind `/_api`, raw."""
-        verbose = "odata=verbose" in (request.header("accept") or "").replace(" ", "").lower()
+        accept = (request.header("accept") or "").replace(" ", "").lower()
+        verbose = "odata=verbose" in accept
+        answer = self.answer(request, site, path, verbose)
+        kind = dict(answer.headers).get("Content-Type", "")
+        return answer if "json" in accept or not kind.startswith("application/json") else atom(answer, path)
+
+    def answer(self, request, site, path, verbose):
         method = request.method
         if method == "POST":
             method = (request.header("x-http-method") or "POST").upper()
@@ -101,9 +152,8 @@ class SharePoint:
                 raise refused(f"The path can't be read at {path[at : at + 60]!r}")
             given, arguments = unquote(match[2] or ""), {}
             for number, one in enumerate(ARGUMENT.finditer(given)):
-                value = one[2].replace("''", "'") if one[2] is not None else one[3].strip()
-                if value.startswith("@") and value in query:
-                    value = query[value].strip("'").replace("''", "'")
+                alias = (one[3] or "").strip()
+                value = literal(ARGUMENT.match(query[alias]) if alias.startswith("@") and alias in query else one)
                 arguments[(one[1] or str(number)).lower()] = value
             found.append((unquote(match[1]).lower(), arguments))
             at = match.end()
@@ -235,6 +285,8 @@ class SharePoint:
             verb, arguments = steps[1]
             if verb in ("add", "addusingpath"):
                 return self.add(request, drive, folder, arguments, method, verbose)
+            if verb in STUBS:
+                return self.stub(drive, folder, arguments, steps[2:], request, method, verbose)
             if verb == "getbyurl":
                 return self.file(request, site, drive.child(folder, arguments["0"]), steps[2:], method, verbose)
         if name == "folders":
@@ -308,7 +360,7 @@ class SharePoint:
         if name in ("savebinary", "savebinarystream"):
             drive.write(item, self.received(request))
             return empty(204)
-        if name in ("startupload", "continueupload", "finishupload", "cancelupload", "startuploadfile", "continueuploadfile"):
+        if name in CHUNKS:
             return self.chunk(request, item, name, arguments, method, verbose)
         if name in ("deleteobject", "recycle") and method == "POST":
             drive.remove(item)
@@ -345,41 +397,78 @@ class SharePoint:
 
     def locked(self, item, identity):
         held = self.uploads.get(item.id)
-        if held and held.until > time.monotonic() and held.identity != identity:
+        if held and held.until < time.monotonic():
+            self.end(item)
+            return None
+        if held and held.identity != identity:
             raise Fault(423, "-2147018894, Microsoft.SharePoint.SPFileLockException", "The file is locked for shared use by an upload.")
         return held if held and held.identity == identity else None
 
-    def chunk(self, request, item, name, arguments, method, verbose):
-        """Chunks one after another; no total is said before the last."""
+    def stub(self, drive, folder, arguments, steps, request, method, verbose):
+        """An empty file that an upload fills; it goes again when the upload is cancelled."""
         if method != "POST":
             raise refused("The HTTP method is not allowed", 405)
+        name = arguments.get("urloffile", arguments.get("decodedurl", arguments.get("0", ""))).rpartition("/")[2]
+        item = drive.child(folder, name)
+        if not item:
+            try:
+                item = drive.make(folder, drive.place_new(folder, name, "fail")[1], folder=False)
+            except Refused as fault:
+                raise refused(fault.message) from fault
+            drive.write(item, self.store.keep())
+            self.stubs.add(item.id)
+        return self.chunk(request, item, *steps[0], method, verbose) if steps else self.shown(item, verbose)
+
+    def chunk(self, request, item, name, arguments, method, verbose):
+        """Chunks one after another; no total is said before the last. The same chunk again changes nothing."""
+        if method != "POST" and name != "getuploadstatus":
+            raise refused("The HTTP method is not allowed", 405)
+        data = request.body()
+        if name in ("cancelupload", "getuploadstatus") and not arguments and data:
+            arguments = {key.lower(): value for key, value in json.loads(data).items()}
         try:
-            identity = str(uuid.UUID(arguments.get("uploadid", "")))
-            offset = int(arguments.get("fileoffset", "0"))
+            identity = str(uuid.UUID(arguments.get("uploadid", arguments.get("0", ""))))
+            offset = 0 if name.startswith("start") else int(arguments.get("fileoffset", arguments.get("1", "")) if name in ("continueupload", "finishupload") else 0)
         except ValueError as fault:
             raise refused("uploadId or fileOffset is missing") from fault
         held = self.locked(item, identity)
-        if name == "cancelupload":
-            self.uploads.pop(item.id, None)
-            return empty(200)
-        if name == "startupload":
+        if name.startswith("start") and not held:
             path = self.store.folder / f"chunks-{identity}.part"
             path.write_bytes(b"")
-            held = self.uploads[item.id] = Chunks(identity, path, 0, 0)
+            held = self.uploads[item.id] = Chunks(identity, path, time.monotonic() + LOCK_SECONDS, item.id in self.stubs)
         if not held:
             raise refused("The upload session is not known", 404)
-        if offset != held.received:
-            raise Fault(409, "-2146232832, Microsoft.SharePoint.SPException", f"The fileOffset is {offset}, expected is {held.received}.")
-        with open(held.path, "ab") as target:
-            target.write(request.body())
-        held.received += request.length
+        if name == "cancelupload":
+            self.end(item)
+            if held.stub:
+                item.drive.remove(item)
+            return empty(200)
+        if name == "getuploadstatus":
+            until = stamp(time.time() + held.until - time.monotonic())
+            body = {"ExpectedContentRange": f"{held.received}-", "ExpirationDateTime": until, "UploadId": identity}
+            return self.entity("SP.Utilities.UploadStatus", identity, body, verbose)
+        digest = hashlib.sha256(data).digest()
+        if offset != held.received or (name.startswith("start") and held.taken):
+            if held.taken.get(offset, (None, 0))[0] != digest or name == "finishupload":
+                raise Fault(409, "-2146232832, Microsoft.SharePoint.SPException", f"The fileOffset is {offset}, expected is {held.received}.")
+        else:
+            self.room(item.drive, request)
+            with open(held.path, "ab") as target:
+                target.write(data)
+            held.received += len(data)
+            held.taken[offset] = (digest, held.received)
         held.until = time.monotonic() + LOCK_SECONDS
         if name == "finishupload":
-            del self.uploads[item.id]
             item.drive.write(item, self.store.keep(held.path))
-            held.path.unlink()
+            self.end(item)
+            self.stubs.discard(item.id)
             return self.shown(item, verbose)
-        return self.result("StartUpload" if name == "startupload" else "ContinueUpload", str(held.received), verbose)
+        if name == "startuploadfile":
+            return self.shown(item, verbose)
+        return self.result("StartUpload" if name == "startupload" else "ContinueUpload", str(held.taken[offset][1]), verbose)
+
+    def end(self, item):
+        self.uploads.pop(item.id).path.unlink()
 
     def elsewhere(self, site, item, name, arguments):
         url = arguments.get("newurl", arguments.get("strnewurl", arguments.get("decodedurl", arguments.get("0", ""))))

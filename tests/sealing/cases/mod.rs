@@ -12,13 +12,19 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::forge::{Key48, Names};
+use super::forge::{Key48, Names, Object};
 
 pub const NAMES: Names = ["min-interieur", "s3", "dossiers"];
 
 /// The secret whose bytes count up from `first`.
 pub fn counting(first: u8) -> Key48 {
     std::array::from_fn(|i| first + i as u8)
+}
+
+/// What an object holds.
+pub fn plain(object: &Object) -> Vec<u8> {
+    let pieces = object.pieces.iter();
+    pieces.flat_map(|piece| piece.plain.clone()).collect()
 }
 
 /// A file of `tests/vectors/`.

@@ -75,7 +75,7 @@ fn valid(all: &mut Collection) {
             "object",
             name,
             &about,
-            fields(&whole, opens(&object.plain())),
+            fields(&whole, opens(&super::plain(&object))),
         );
         all.files.insert(file, sealed);
     }

@@ -45,7 +45,7 @@ pub fn add(all: &mut Collection) {
         "object",
         "three-parts",
         about,
-        fields(&whole, opens(&object.plain())),
+        fields(&whole, opens(&super::plain(&object))),
     );
     let about = "a multipart upload of one part";
     all.push(
@@ -249,7 +249,7 @@ fn all_byte(object: &Object, at: usize) -> u8 {
 }
 
 fn ranges(all: &mut Collection, object: &Object, end: usize) {
-    let plain = object.plain();
+    let plain = super::plain(object);
     let total = plain.len();
     let three = [Stretch::File("three-parts.bin", 0, end)];
     let mut put = |name: &str,

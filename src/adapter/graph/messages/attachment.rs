@@ -11,9 +11,10 @@ use http_body::Body as _;
 use super::tree::Node;
 use crate::body::{Plain, SealBody, SealPlan};
 use crate::error::{INTERNAL, PROTOCOL, Refusal};
-use crate::seal::layout::{self, HEADER};
+use crate::seal::layout::{self, HEADER, LOCATOR};
 use crate::seal::object::{Fed, ObjectReader};
 use crate::seal::run::RunHeader;
+use crate::seal::trailer::{self, Trailer};
 use crate::seal::{Context, KeyLookup, OpenError};
 
 /// # Errors
@@ -78,7 +79,16 @@ pub(super) fn open(
     if !is_sealed(&sealed) {
         return Ok(None);
     }
-    let mut reader = ObjectReader::new(lookup, context, sealed.len() as u64, None)?;
+    let length = sealed.len() as u64;
+    let first = sealed.first_chunk::<HEADER>().map(RunHeader::parse);
+    // of a session, where each fragment is a run
+    let parted = first.transpose()?.is_some_and(|run| run.part != 0);
+    let mut reader = if parted {
+        let trailer = trailer(lookup.as_ref(), &context, &sealed)?;
+        ObjectReader::with_trailer(lookup, context, length, Arc::new(trailer))?
+    } else {
+        ObjectReader::new(lookup, context, length, None)?
+    };
     let mut plain = Vec::with_capacity(usize::try_from(reader.plain_len()).unwrap_or(0));
     let mut at = 0;
     loop {
@@ -92,4 +102,16 @@ pub(super) fn open(
         }
         at += want;
     }
+}
+
+/// The trailer at the end of a file that is in memory.
+fn trailer(lookup: &dyn KeyLookup, context: &Context, sealed: &[u8]) -> Result<Trailer, OpenError> {
+    let (front, locator) = sealed
+        .split_last_chunk::<LOCATOR>()
+        .ok_or(OpenError::Trailer)?;
+    let length = trailer::locate(*locator, sealed.len() as u64)?;
+    let start = usize::try_from(length).ok();
+    let start = start.and_then(|length| front.len().checked_sub(length));
+    let mut bytes = front[start.ok_or(OpenError::Trailer)?..].to_vec();
+    Trailer::open(lookup, context, &mut bytes, sealed.len() as u64)
 }

@@ -2,17 +2,21 @@
 //! interface (`docs/microsoft-365.md`).
 
 mod attachment;
+mod file;
 mod markup;
+mod mime;
 mod open;
 mod people;
 mod pieces;
 mod shape;
 pub mod table;
 mod tree;
+mod upload;
 
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Response};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{Method, Response};
 
+use self::mime::Outgoing;
 use self::people::Readers;
 use self::pieces::Sealing;
 use self::shape::Writing;
@@ -20,7 +24,6 @@ use self::table::{Action, Document};
 use self::tree::Node;
 use super::upstream::{Ask, is_json, put, text};
 use super::{Call, Graph, none};
-use crate::adapter::opening;
 use crate::body::{Cleared, Plain, Released, SealPlan, Sealed, Tail};
 use crate::error::{PROTOCOL, Refusal, TOO_LARGE};
 use crate::policy::DocumentPermit;
@@ -38,6 +41,36 @@ const ATTACHED: usize = 3 * 1024 * 1024;
 /// Lets mail to people outside go in clear.
 pub const OUTSIDE: &str = "mail-outside";
 
+/// What a client wrote, as it was sent and as it was read.
+enum Written {
+    Nothing,
+    Json(Vec<u8>, Node),
+    Mime(Vec<u8>, Outgoing),
+}
+
+impl Written {
+    /// The people whom it names.
+    fn people(&self, document: Document) -> Vec<String> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Json(_, node) => {
+                let mut named = Vec::new();
+                shape::people(document.shape(), node, &mut named);
+                named.into_iter().map(str::to_owned).collect()
+            }
+            Self::Mime(_, message) => message.people(),
+        }
+    }
+
+    fn media(&self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Json(..) => Some("application/json"),
+            Self::Mime(..) => Some("text/plain"),
+        }
+    }
+}
+
 impl Graph {
     pub(super) async fn message(
         &self,
@@ -53,6 +86,11 @@ impl Graph {
                 self.opened_message(call, response).await
             }
             Action::Write(document) => self.write(call, document, permit, body).await,
+            Action::Attach => self.attachment_session(call, permit, body).await,
+            Action::Whole => {
+                none(body).await?;
+                self.whole_message(call).await
+            }
             Action::Answer => self.answer_message(call, permit, body).await,
             Action::Send => self.send_draft(call, body).await,
             Action::File => {
@@ -69,34 +107,43 @@ impl Graph {
         permit: &DocumentPermit,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
-        let written = self.written(call, body).await?;
-        let mut named = Vec::new();
-        if let Some((_, node)) = &written {
-            shape::people(document.shape(), node, &mut named);
-        }
-        let readers = self.readers(call, &named)?;
+        let written = self.written(call, document, body).await?;
+        let readers = match document {
+            Document::Attachment => self.readers_of_attached(call, 1).await?,
+            _ => self.readers(call, &written.people(document))?,
+        };
         self.send_written(call, document, &readers, permit, written)
             .await
     }
 
-    /// What a client wrote. `None`: nothing.
     async fn written(
         &self,
         call: &Call<'_>,
+        document: Document,
         body: Plain,
-    ) -> Result<Option<(Vec<u8>, Node)>, Refusal> {
-        let document = body.collect(WRITTEN).await?;
-        if document.is_empty() {
-            return Ok(None);
+    ) -> Result<Written, Refusal> {
+        let bytes = body.collect(WRITTEN).await?;
+        if bytes.is_empty() && document != Document::Whole {
+            return Ok(Written::Nothing);
         }
         let media = text(&call.head.headers, CONTENT_TYPE).unwrap_or_default();
         let media = media.split(';').next().unwrap_or_default().trim();
-        if !media.eq_ignore_ascii_case("application/json") {
-            return Err(Refusal::new(&PROTOCOL)
-                .message("Messages are described in JSON here; the MIME form is not served."));
+        let mime = match document {
+            Document::Whole => true,
+            Document::Mail => call.head.method == Method::POST,
+            _ => matches!(document, Document::SendMail | Document::Answer),
+        };
+        if mime && media.eq_ignore_ascii_case("text/plain") {
+            let message = Outgoing::read(&bytes)?;
+            return Ok(Written::Mime(bytes, message));
         }
-        let node = Node::parse(&document)?;
-        Ok(Some((document, node)))
+        if document == Document::Whole || !media.eq_ignore_ascii_case("application/json") {
+            return Err(Refusal::new(&PROTOCOL).message(
+                "Documents are JSON here; a whole message may be MIME in base64 (`text/plain`).",
+            ));
+        }
+        let node = Node::parse(&bytes)?;
+        Ok(Written::Json(bytes, node))
     }
 
     async fn send_written(
@@ -105,32 +152,34 @@ impl Graph {
         document: Document,
         readers: &Readers,
         permit: &DocumentPermit,
-        written: Option<(Vec<u8>, Node)>,
+        written: Written,
     ) -> Result<Response<Released>, Refusal> {
         let mut ask = Ask::from_client(call);
-        let body = match written {
-            None => Cleared::empty(),
-            Some((bytes, node)) => {
-                ask = ask.header(CONTENT_TYPE, "application/json");
-                let clear = matches!(readers, Readers::Outside(_));
-                let document = self.seal_document(call, document, clear, &bytes, &node)?;
-                match readers {
-                    Readers::Inside => Cleared::document(document, permit),
-                    Readers::Outside(permit) => Cleared::relayed(Plain::whole(document), permit),
-                }
+        let sealed = match (&written, readers) {
+            (Written::Nothing, _) => None,
+            (Written::Mime(bytes, _), Readers::Outside(_)) => Some(bytes.clone()),
+            _ => Some(self.seal_written(call, document, readers, &written)?),
+        };
+        if let Some(media) = written.media() {
+            ask = ask.header(CONTENT_TYPE, media);
+        }
+        let body = match (sealed, readers) {
+            (None, _) => Cleared::empty(),
+            (Some(sealed), Readers::Inside) => Cleared::document(sealed, permit),
+            (Some(clear), Readers::Outside(permit)) => {
+                Cleared::relayed(Plain::whole(clear), permit)
             }
         };
         let response = self.send(ask, body).await?;
         self.opened_message(call, response).await
     }
 
-    fn seal_document(
+    fn seal_written(
         &self,
         call: &Call<'_>,
         document: Document,
-        clear: bool,
-        bytes: &[u8],
-        node: &Node,
+        readers: &Readers,
+        written: &Written,
     ) -> Result<Vec<u8>, Refusal> {
         let keys = self.current()?;
         let salt = || self.draw(call, SaltSource::salt);
@@ -150,13 +199,20 @@ impl Graph {
                 salt: &salt,
             },
             subjects: self.settings.subjects,
-            clear,
+            clear: matches!(readers, Readers::Outside(_)),
             seal_file: &seal_file,
         };
-        let sealed = document.shape().write(bytes, node, &writing)?;
-        let limit = match document {
-            Document::ChatMessage if node.member("hostedContents").is_none() => TEAMS,
-            _ => WRITTEN,
+        let (sealed, limit) = match written {
+            Written::Json(bytes, node) => {
+                let teams = document == Document::ChatMessage;
+                let limit = match teams && node.member("hostedContents").is_none() {
+                    true => TEAMS,
+                    false => WRITTEN,
+                };
+                (document.shape().write(bytes, node, &writing)?, limit)
+            }
+            Written::Mime(_, message) => (message.seal(&writing)?, WRITTEN),
+            Written::Nothing => return Ok(Vec::new()),
         };
         match sealed.len() > limit {
             true => Err(Refusal::new(&TOO_LARGE).message(format!(
@@ -188,7 +244,7 @@ impl Graph {
     }
 
     /// The answer with what is sealed in it opened.
-    async fn opened_message(
+    pub(super) async fn opened_message(
         &self,
         call: &Call<'_>,
         response: Response<Sealed>,
@@ -207,27 +263,25 @@ impl Graph {
         Ok(answer)
     }
 
-    /// The bytes of an attachment. One that was not sealed came from outside, and passes as it came.
-    async fn attached_file(&self, call: &Call<'_>) -> Result<Response<Released>, Refusal> {
-        // no range is asked for: a part of a sealed file cannot be opened by itself
+    /// The answer that is a whole message in MIME.
+    async fn whole_message(&self, call: &Call<'_>) -> Result<Response<Released>, Refusal> {
         let response = self.ask(Ask::from_client(call)).await?;
         if !response.status().is_success() {
             return self.answer(call, response);
         }
         let (head, body) = response.into_parts();
-        let bytes = body.collect(READ).await?;
-        let file = if attachment::is_sealed(&bytes) {
-            let opened = attachment::open(self.epochs.clone(), self.context.clone(), bytes);
-            opened.map_err(opening::refusal)?.unwrap_or_default()
-        } else {
-            bytes
-        };
+        let message = body.collect(READ).await?;
+        let message = self.opened_mime(message)?;
         let mut headers = self.head(head.status, &head.headers)?;
-        put(&mut headers, CONTENT_LENGTH, &file.len().to_string());
-        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("none"));
-        let mut answer = Response::new(Released::document(file));
+        put(&mut headers, CONTENT_LENGTH, &message.len().to_string());
+        let mut answer = Response::new(Released::document(message));
         *answer.headers_mut() = headers;
         Ok(answer)
+    }
+
+    fn opened_mime(&self, message: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+        let opened = mime::open(&message, &self.reading().0)?;
+        Ok(opened.unwrap_or(message))
     }
 
     fn reading(&self) -> open::Reading {

@@ -2,7 +2,7 @@
 
 use super::attachment;
 use super::pieces::{Form, Opening};
-use super::shape::quoted;
+use super::shape::{ATTACHED, TITLE, quoted};
 use super::tree::{Node, Plan};
 use crate::adapter::opening;
 use crate::error::{Refusal, UPSTREAM_INVALID};
@@ -14,9 +14,9 @@ const PREVIEW: usize = 255;
 /// Members that may hold what is sealed, with the field that it was sealed for. Identifiers, links and cursors are not
 /// among them: a client sends those back in clear.
 const LINES: &[(&str, &[&str])] = &[
-    ("subject", &["message.subject"]),
+    ("subject", &[TITLE]),
     ("summary", &["message.summary"]),
-    ("name", &["message.attachment"]),
+    ("name", &[ATTACHED]),
     ("title", &["message.subject"]),
     ("displayName", &["message.location", "message.subject"]),
     ("personalNotes", &["message.notes"]),

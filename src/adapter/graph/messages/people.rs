@@ -3,6 +3,7 @@
 
 use http::{Method, Response};
 
+use super::attachment;
 use super::shape::{self, addresses};
 use super::table::Document;
 use super::tree::Node;
@@ -30,7 +31,7 @@ impl Graph {
     ///
     /// # Errors
     /// It does not.
-    pub(super) fn readers(&self, call: &Call<'_>, named: &[&str]) -> Result<Readers, Refusal> {
+    pub(super) fn readers(&self, call: &Call<'_>, named: &[String]) -> Result<Readers, Refusal> {
         let Some(address) = named.iter().find(|address| !self.is_inside(address)) else {
             return Ok(Readers::Inside);
         };
@@ -64,11 +65,9 @@ impl Graph {
         })
     }
 
-    /// A message of the mailbox, as the provider has it.
-    async fn stored(&self, call: &Call<'_>, query: &str) -> Result<Node, Refusal> {
-        let path = call.head.uri.path();
-        let message = path.rsplit_once('/').map_or(path, |(message, _)| message);
-        let ask = Ask::own(Method::GET, call).to(format!("{message}{query}"));
+    /// A message of the mailbox, or what belongs to one, as the provider has it.
+    async fn stored(&self, call: &Call<'_>, target: String) -> Result<Node, Refusal> {
+        let ask = Ask::own(Method::GET, call).to(target);
         let response = self.ask(ask).await?;
         if !response.status().is_success() {
             return Err(Refusal::new(&UPSTREAM_INVALID).message(
@@ -86,17 +85,47 @@ impl Graph {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         none(body).await?;
-        let draft = self.stored(call, WRITTEN).await?;
+        let target = format!("{}{WRITTEN}", above(call, 1));
+        let draft = self.stored(call, target).await?;
         let mut named = Vec::new();
         shape::people(&shape::MAIL, &draft, &mut named);
+        let named: Vec<String> = named.into_iter().map(str::to_owned).collect();
         let readers = self.readers(call, &named)?;
-        if matches!(readers, Readers::Outside(_)) && is_sealed(&draft) {
+        let sealed = match readers {
+            Readers::Inside => false,
+            Readers::Outside(_) => {
+                let target = format!("{}/attachments", above(call, 1));
+                is_sealed(&draft) || holds_sealed(&self.stored(call, target).await?)
+            }
+        };
+        if sealed {
             return Err(Refusal::new(&MAIL_OUTSIDE).message(
                 "The draft was sealed before somebody outside was among its readers. Write it anew with its readers named first.",
             ));
         }
         let response = self.ask(Ask::from_client(call)).await?;
         self.opened_message(call, response).await
+    }
+
+    /// Who gets what is attached to a message or an event, `levels` above the path. They are looked at when it goes out;
+    /// beforehand only where it might have to go in clear.
+    pub(super) async fn readers_of_attached(
+        &self,
+        call: &Call<'_>,
+        levels: usize,
+    ) -> Result<Readers, Refusal> {
+        if !self.policy.allows(OUTSIDE) {
+            return Ok(Readers::Inside);
+        }
+        let item = self.stored(call, above(call, levels)).await?;
+        let mut named = Vec::new();
+        for member in ["toRecipients", "ccRecipients", "bccRecipients", "attendees"] {
+            if let Some(people) = item.member(member) {
+                addresses(people, &mut named);
+            }
+        }
+        let named: Vec<String> = named.into_iter().map(str::to_owned).collect();
+        self.readers(call, &named)
     }
 
     /// Answers and forwards: the readers are those of the document and, of an answer, whoever wrote the message.
@@ -106,19 +135,19 @@ impl Graph {
         permit: &DocumentPermit,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
-        let written = self.written(call, body).await?;
-        let mut named = Vec::new();
-        if let Some((_, node)) = &written {
-            shape::people(&shape::ANSWER, node, &mut named);
-        }
+        let written = self.written(call, Document::Answer, body).await?;
+        let mut named = written.people(Document::Answer);
         let action = call.head.uri.path().rsplit('/').next().unwrap_or_default();
         let forwards = action.to_ascii_lowercase().ends_with("forward");
         let came = match forwards {
             true => Node::Null,
-            false => self.stored(call, CAME).await?,
+            false => {
+                let target = format!("{}{CAME}", above(call, 1));
+                self.stored(call, target).await?
+            }
         };
         let all = action.to_ascii_lowercase().ends_with("all");
-        answered(&came, all, &mut named);
+        named.extend(answered(&came, all));
         let readers = self.readers(call, &named)?;
         self.send_written(call, Document::Answer, &readers, permit, written)
             .await
@@ -126,11 +155,11 @@ impl Graph {
 }
 
 /// Who gets the answer to a message.
-fn answered<'n>(came: &'n Node, all: bool, named: &mut Vec<&'n str>) {
-    let before = named.len();
+fn answered(came: &Node, all: bool) -> Vec<String> {
+    let mut named = Vec::new();
     let mut add = |member: &str| {
         if let Some(people) = came.member(member) {
-            addresses(people, named);
+            addresses(people, &mut named);
         }
     };
     add("replyTo");
@@ -139,11 +168,33 @@ fn answered<'n>(came: &'n Node, all: bool, named: &mut Vec<&'n str>) {
         add("ccRecipients");
     }
     add("from");
-    if named.len() == before
+    if named.is_empty()
         && let Some(people) = came.member("sender")
     {
-        addresses(people, named);
+        addresses(people, &mut named);
     }
+    named.into_iter().map(str::to_owned).collect()
+}
+
+/// The path without its last segments.
+fn above(call: &Call<'_>, levels: usize) -> String {
+    let mut path = call.head.uri.path().trim_end_matches('/');
+    for _ in 0..levels {
+        path = path.rsplit_once('/').map_or("", |(above, _)| above);
+    }
+    path.to_owned()
+}
+
+/// Whether some of the attachments are sealed.
+fn holds_sealed(attachments: &Node) -> bool {
+    let Some(Node::Array(list)) = attachments.member("value") else {
+        return false;
+    };
+    list.iter().any(|one| {
+        let bytes = one.member("contentBytes").and_then(Node::text);
+        let bytes = bytes.and_then(|text| attachment::decoded(text).ok());
+        bytes.is_some_and(|bytes| attachment::is_sealed(&bytes))
+    })
 }
 
 fn is_sealed(draft: &Node) -> bool {

@@ -1,51 +1,20 @@
-//! Texts of messages as tokens. A body may be longer than a token holds, and Teams must read elements in its middle, so a body
-//! is sealed in pieces, each of which says which body it is of and which piece it is:
-//!
-//! ```text
-//! piece = body id 8 | index u16 | count u16 | text (UTF-8)
-//! ```
-//! All integers are big-endian. What the provider drops, doubles or puts in another order shows.
+//! Texts of messages as tokens. A body may be longer than a token holds, and Teams must read elements in its middle, so a
+//! body is sealed in pieces ([`crate::seal::piece`]).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
+
+pub use crate::seal::piece::Form;
 
 use super::markup::{self, Stretch};
 use crate::error::{FIELD_TOO_LONG, INTERNAL, RULE_VIOLATED, Refusal};
+use crate::seal::piece::{self, INCOMPLETE, Order, PIECE};
 use crate::seal::scan::{Candidate, Language, candidates};
 use crate::seal::token::{self, Field, MAX_PLAIN};
 use crate::seal::{Context, EpochKeys, KeyLookup, OpenError, Salt};
 
-const HEAD: usize = 12;
-/// Bytes of text in a piece.
-const PIECE: usize = MAX_PLAIN - HEAD;
 /// A text may quote a token, whose text may quote another.
 const NESTING: u8 = 4;
-
-/// How a body is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    Html,
-    Text,
-}
-
-impl Form {
-    /// Of Graph's `contentType`; what is neither is not served.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            _ if name.eq_ignore_ascii_case("html") => Some(Self::Html),
-            _ if name.eq_ignore_ascii_case("text") => Some(Self::Text),
-            _ => None,
-        }
-    }
-
-    fn field(self) -> Field {
-        match self {
-            Self::Html => Field::named("message.html"),
-            Self::Text => Field::named("message.text"),
-        }
-    }
-}
 
 /// Seals the texts of one request.
 pub struct Sealing<'a> {
@@ -90,19 +59,16 @@ impl Sealing<'_> {
         }
         let sealed = pieces.iter().filter(|piece| piece.is_ok()).count();
         let count = u16::try_from(sealed).map_err(|_| Refusal::new(&FIELD_TOO_LONG))?;
-        let id = (self.salt)()?;
+        let mut id = [0; 8];
+        id.copy_from_slice(&(self.salt)()?.0[..8]);
         let mut out = String::new();
         let mut index: u16 = 0;
         for piece in pieces {
             match piece {
                 Err(clear) => out.push_str(&clear),
                 Ok(text) => {
-                    let mut plain = Vec::with_capacity(HEAD + text.len());
-                    plain.extend_from_slice(&id.0[..8]);
-                    plain.extend_from_slice(&index.to_be_bytes());
-                    plain.extend_from_slice(&count.to_be_bytes());
-                    plain.extend_from_slice(text.as_bytes());
-                    out.push_str(&self.token(form.field(), &plain)?);
+                    let head = piece::Head { id, index, count };
+                    out.push_str(&self.token(form.field(), &head.write(text))?);
                     index += 1;
                 }
             }
@@ -137,7 +103,6 @@ pub struct Opening {
 
 /// Why a token is not shown.
 const MOVED: &str = "field";
-const INCOMPLETE: &str = "incomplete";
 
 impl Opening {
     /// The line with its tokens opened, if they were sealed for one of `fields`. `None`: there are none.
@@ -161,7 +126,7 @@ impl Opening {
     }
 
     fn nested(&self, form: Form, text: &str, depth: u8) -> Option<String> {
-        let mut order = Order::default();
+        let (mut order, mut sound) = (Order::default(), true);
         let opened = self.replace(text, &mut |token, out| {
             let piece = self
                 .open(token)
@@ -169,7 +134,7 @@ impl Opening {
                 .and_then(|opened| Piece::read(opened).ok_or(MOVED));
             match piece {
                 Ok(piece) => {
-                    order.saw(&piece);
+                    sound &= order.follows(piece.head);
                     let inner = (depth < NESTING)
                         .then(|| self.nested(piece.form, &piece.text, depth + 1))
                         .flatten();
@@ -180,7 +145,7 @@ impl Opening {
             }
         });
         let mut opened = opened?;
-        if !order.complete() {
+        if !(order.ends() && sound) {
             opened.insert_str(0, &self.language.marker(INCOMPLETE));
         }
         Some(opened)
@@ -221,51 +186,17 @@ fn converted(from: Form, to: Form, text: &str) -> Cow<'_, str> {
 
 struct Piece {
     form: Form,
-    id: [u8; 8],
-    index: u16,
-    count: u16,
+    head: piece::Head,
     text: String,
 }
 
 impl Piece {
-    fn read(opened: token::Opened) -> Option<Self> {
-        let forms = [Form::Html, Form::Text];
-        let form = forms
-            .into_iter()
-            .find(|form| form.field() == opened.field)?;
-        let (id, rest) = opened.plaintext.split_first_chunk::<8>()?;
-        let (index, rest) = rest.split_first_chunk::<2>()?;
-        let (count, text) = rest.split_first_chunk::<2>()?;
+    fn read(mut opened: token::Opened) -> Option<Self> {
         Some(Self {
-            form,
-            id: *id,
-            index: u16::from_be_bytes(*index),
-            count: u16::from_be_bytes(*count),
-            text: String::from_utf8(text.to_vec()).ok()?,
+            form: Form::of(opened.field)?,
+            head: piece::Head::take(&mut opened.plaintext)?,
+            text: String::from_utf8(opened.plaintext).ok()?,
         })
-    }
-}
-
-/// Which pieces of each body came. A body may stand several times in a text, each time whole.
-#[derive(Default)]
-struct Order {
-    /// The next piece of each body, and how many it has.
-    bodies: HashMap<[u8; 8], (u16, u16)>,
-    wrong: bool,
-}
-
-impl Order {
-    fn saw(&mut self, piece: &Piece) {
-        let (next, count) = self.bodies.entry(piece.id).or_insert((0, piece.count));
-        if *next == *count {
-            *next = 0;
-        }
-        self.wrong |= piece.index != *next || piece.count != *count || piece.index >= piece.count;
-        *next = piece.index.saturating_add(1).min(*count);
-    }
-
-    fn complete(&self) -> bool {
-        !self.wrong && self.bodies.values().all(|(next, count)| next == count)
     }
 }
 

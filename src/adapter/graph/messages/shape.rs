@@ -40,6 +40,7 @@ const WRITTEN: &[&str] = &[
     "summary",
     "content",
     "comment",
+    "Comment",
     "contentBytes",
     "size",
     "name",
@@ -51,12 +52,18 @@ const WRITTEN: &[&str] = &[
 ];
 
 const C: Treat = Treat::Clear;
+/// The field of a subject.
+pub(super) const TITLE: &str = "message.subject";
 /// Exchange keeps so much of a subject, less the `RE: ` of answers to it.
-const SUBJECT: usize = 247;
+pub(super) const SUBJECT: usize = 247;
+/// The field of an attached file's name.
+pub(super) const ATTACHED: &str = "message.attachment";
+/// Of its characters.
+pub(super) const FILE_NAME: usize = 255;
 
 #[rustfmt::skip]
 pub(super) const MAIL: Shape = Shape(&[
-    ("subject", Subject("message.subject", SUBJECT)), ("body", Body), ("attachments", List(&ATTACHMENT)),
+    ("subject", Subject(TITLE, SUBJECT)), ("body", Body), ("attachments", List(&ATTACHMENT)),
     ("toRecipients", People), ("ccRecipients", People), ("bccRecipients", People), ("replyTo", People),
     ("from", C), ("sender", C), ("importance", C), ("isRead", C), ("isReadReceiptRequested", C),
     ("isDeliveryReceiptRequested", C), ("inferenceClassification", C), ("categories", C), ("flag", C), ("id", C),
@@ -66,15 +73,20 @@ pub(super) const MAIL: Shape = Shape(&[
 ]);
 #[rustfmt::skip]
 pub(super) const ATTACHMENT: Shape = Shape(&[
-    ("@odata.type", C), ("name", Subject("message.attachment", 255)), ("contentType", C), ("contentBytes", Bytes),
+    ("@odata.type", C), ("name", Subject(ATTACHED, FILE_NAME)), ("contentType", C), ("contentBytes", Bytes),
     ("size", Size), ("isInline", C), ("contentId", C), ("id", C), ("lastModifiedDateTime", C),
 ]);
-pub(super) const SEND_MAIL: Shape = Shape(&[("message", Object(&MAIL)), ("saveToSentItems", C)]);
+// Parameters of actions, in both of the cases in which clients write them.
+#[rustfmt::skip]
+pub(super) const SEND_MAIL: Shape = Shape(&[
+    ("message", Object(&MAIL)), ("saveToSentItems", C), ("Message", Object(&MAIL)), ("SaveToSentItems", C),
+]);
 #[rustfmt::skip]
 pub(super) const ANSWER: Shape = Shape(&[
     ("message", Object(&MAIL)), ("comment", Comment), ("toRecipients", People),
+    ("Message", Object(&MAIL)), ("Comment", Comment), ("ToRecipients", People),
 ]);
-pub(super) const MOVE: Shape = Shape(&[("destinationId", C)]);
+pub(super) const MOVE: Shape = Shape(&[("destinationId", C), ("DestinationId", C)]);
 pub(super) const FOLDER: Shape = Shape(&[
     ("displayName", C),
     ("isHidden", C),
@@ -83,7 +95,7 @@ pub(super) const FOLDER: Shape = Shape(&[
 ]);
 #[rustfmt::skip]
 pub(super) const EVENT: Shape = Shape(&[
-    ("subject", Subject("message.subject", SUBJECT)), ("body", Body), ("attachments", List(&ATTACHMENT)),
+    ("subject", Subject(TITLE, SUBJECT)), ("body", Body), ("attachments", List(&ATTACHMENT)),
     ("attendees", People), ("start", C), ("end", C), ("isAllDay", C), ("location", Object(&LOCATION)),
     ("locations", List(&LOCATION)), ("recurrence", C), ("reminderMinutesBeforeStart", C), ("isReminderOn", C),
     ("showAs", C), ("sensitivity", C), ("importance", C), ("categories", C), ("isOnlineMeeting", C),

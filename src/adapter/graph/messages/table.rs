@@ -1,7 +1,8 @@
 //! Families of messages, calendars, contacts and tasks.
 
 use super::shape::{self, Shape};
-use crate::adapter::graph::table::{DIRECTORY, Row, Verb, by, deny, pass};
+use crate::adapter::graph::route::Api;
+use crate::adapter::graph::table::{DIRECTORY, Row, Verb, at, by, deny, pass};
 
 /// What is done with a request about messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,12 +17,18 @@ pub enum Action {
     Answer,
     /// An attachment's bytes.
     File,
+    /// A session for a long attachment.
+    Attach,
+    /// A whole message in MIME.
+    Whole,
 }
 
 /// What a document describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Document {
     Mail,
+    /// A whole message, always in MIME.
+    Whole,
     SendMail,
     Answer,
     Move,
@@ -42,7 +49,7 @@ pub enum Document {
 impl Document {
     pub(super) fn shape(self) -> &'static Shape {
         match self {
-            Self::Mail => &shape::MAIL,
+            Self::Mail | Self::Whole => &shape::MAIL,
             Self::SendMail => &shape::SEND_MAIL,
             Self::Answer => &shape::ANSWER,
             Self::Move => &shape::MOVE,
@@ -65,9 +72,8 @@ impl Document {
 const TEXTS: &str =
     "texts and attached files are sealed and opened; people, times and marks are the provider's";
 const OPENED: &str = "texts and attached files are opened";
+const SESSION: &str = "the attachment's name and bytes are sealed";
 const NO_TEXT: &str = "carries nothing that people wrote";
-const WHOLE: &str = "The message as a whole (MIME) is not served: ask for it as JSON.";
-const LARGE: &str = "Attachments beyond 3 MB are not served yet: share the file from a drive.";
 const PUSHED: &str = "Notifications of changes go past the gateway, to whoever subscribes; what is sealed in them is opened with \
 `sceau open --token`.";
 const RULES: &str = "The provider would have to read messages for this, which are sealed.";
@@ -89,6 +95,20 @@ const fn write(
         Verb::Message(Action::Write(document)),
         TEXTS,
     )
+}
+
+const fn session(pattern: &'static str) -> Row {
+    pass(
+        "CreateAttachmentSession",
+        "POST",
+        pattern,
+        Verb::Message(Action::Attach),
+        SESSION,
+    )
+}
+
+const fn file(name: &'static str, pattern: &'static str) -> Row {
+    pass(name, "GET", pattern, Verb::Message(Action::File), OPENED)
 }
 
 const fn drop(name: &'static str, pattern: &'static str) -> Row {
@@ -123,13 +143,18 @@ pub const ROWS: &[Row] = &[
     pass("Answer", "POST", "<who>/messages/{}/createForward", Verb::Message(Action::Answer), TEXTS),
     write("MoveMessage", "POST", "<who>/messages/{}/move", D::Move),
     write("MoveMessage", "POST", "<who>/messages/{}/copy", D::Move),
-    deny("MessageAsMime", "<who>/messages/{}/$value", WHOLE),
+    pass("GetMessageAsMime", "GET", "<who>/messages/{}/$value", Verb::Message(Action::Whole), OPENED),
+    pass("GetMessageAsMime", "GET", "<who>/mailFolders/{}/messages/{}/$value", Verb::Message(Action::Whole), OPENED),
+    write("ReplaceDraft", "PUT", "<who>/messages/{}/$value", D::Whole),
     read("ListAttachments", "<who>/messages/{}/attachments"),
     write("AddAttachment", "POST", "<who>/messages/{}/attachments", D::Attachment),
-    deny("AttachmentSession", "<who>/messages/{}/attachments/createUploadSession", LARGE),
+    session("<who>/messages/{}/attachments/createUploadSession"),
+    session("<who>/mailFolders/{}/messages/{}/attachments/createUploadSession"),
+    at(Api::Outlook, pass("AttachmentSession", "PUT GET DELETE", "api/{}/users()/messages()/attachmentSessions()", Verb::Session, SESSION)),
+    at(Api::Outlook, pass("AttachmentSession", "PUT GET DELETE", "api/{}/users()/events()/attachmentSessions()", Verb::Session, SESSION)),
     read("GetAttachment", "<who>/messages/{}/attachments/{}"),
     drop("DeleteAttachment", "<who>/messages/{}/attachments/{}"),
-    pass("GetAttachmentFile", "GET", "<who>/messages/{}/attachments/{}/$value", Verb::Message(Action::File), OPENED),
+    file("GetAttachmentFile", "<who>/messages/{}/attachments/{}/$value"),
     read("ListFolders", "<who>/mailFolders"),
     read("ListFolders", "<who>/mailFolders/delta()"),
     read("ListFolders", "<who>/mailFolders/{}"),
@@ -162,8 +187,8 @@ pub const ROWS: &[Row] = &[
     write("AddAttachment", "POST", "<who>/events/{}/attachments", D::Attachment),
     read("GetAttachment", "<who>/events/{}/attachments/{}"),
     drop("DeleteAttachment", "<who>/events/{}/attachments/{}"),
-    pass("GetAttachmentFile", "GET", "<who>/events/{}/attachments/{}/$value", Verb::Message(Action::File), OPENED),
-    deny("AttachmentSession", "<who>/events/{}/attachments/createUploadSession", LARGE),
+    file("GetAttachmentFile", "<who>/events/{}/attachments/{}/$value"),
+    session("<who>/events/{}/attachments/createUploadSession"),
     // contacts
     read("ListContacts", "<who>/contacts"),
     read("ListContacts", "<who>/contacts/delta()"),
@@ -214,8 +239,8 @@ pub const ROWS: &[Row] = &[
     write("DeleteChannelMessage", "POST", "teams/{}/channels/{id}/messages/{}/softDelete", D::Nothing),
     write("DeleteChannelMessage", "POST", "teams/{}/channels/{id}/messages/{}/undoSoftDelete", D::Nothing),
     read("ListHostedContents", "teams/{}/channels/{id}/messages/{}/hostedContents"),
-    pass("GetHostedContent", "GET", "teams/{}/channels/{id}/messages/{}/hostedContents/{}/$value", Verb::Message(Action::File), OPENED),
-    pass("GetHostedContent", "GET", "teams/{}/channels/{id}/messages/{}/replies/{}/hostedContents/{}/$value", Verb::Message(Action::File), OPENED),
+    file("GetHostedContent", "teams/{}/channels/{id}/messages/{}/hostedContents/{}/$value"),
+    file("GetHostedContent", "teams/{}/channels/{id}/messages/{}/replies/{}/hostedContents/{}/$value"),
     read("ListChats", "<who>/chats"),
     read("ListChats", "chats"),
     read("GetChat", "chats/{id}"),
@@ -234,7 +259,7 @@ pub const ROWS: &[Row] = &[
     write("React", "POST", "chats/{id}/messages/{}/unsetReaction", D::Reaction),
     write("DeleteChatMessage", "POST", "<who>/chats/{id}/messages/{}/softDelete", D::Nothing),
     read("ListHostedContents", "chats/{id}/messages/{}/hostedContents"),
-    pass("GetHostedContent", "GET", "chats/{id}/messages/{}/hostedContents/{}/$value", Verb::Message(Action::File), OPENED),
+    file("GetHostedContent", "chats/{id}/messages/{}/hostedContents/{}/$value"),
     by(DIRECTORY, "ReadDirectory", "GET", "<who>/joinedTeams", "who and where, as the provider knows it"),
     by(DIRECTORY, "ReadDirectory", "GET", "teams/{}", "who and where, as the provider knows it"),
     by(DIRECTORY, "ReadDirectory", "GET", "teams/{}/channels", "who and where, as the provider knows it"),

@@ -9,11 +9,13 @@ use http::{Response, StatusCode};
 
 use super::keeper::{Close, Keeper};
 use super::position::Position;
-use super::ranges::{content_range, shown};
-use super::rest::{Told, piece, told};
+use super::ranges::content_range;
+use super::rest::{Told, told};
 use super::row::Attempt;
-use super::{AGE, LIMIT, Session, UNIT, refused};
-use crate::adapter::graph::digest::digested;
+use super::way::Way;
+use super::{AGE, Session, refused};
+use crate::adapter::graph::digest::{Digested, Fingerprint, digested};
+use crate::adapter::graph::found::Kind;
 use crate::adapter::graph::index::Known;
 use crate::adapter::graph::quickxor::QuickXor;
 use crate::adapter::graph::upstream::{put, text};
@@ -23,8 +25,16 @@ use crate::error::{INTERNAL, Refusal, TOO_LARGE, UPSTREAM_INVALID};
 use crate::seal::SaltSource;
 use crate::seal::layout::{self, MAX_RUNS, MIN_RUN};
 
-/// Longest fragment that the provider takes (Microsoft Graph, "driveItem: createUploadSession").
-const LONGEST: u64 = 60 << 20;
+/// What a client sends of a file.
+pub(super) struct Fragment {
+    /// In the plaintext.
+    pub range: Range<u64>,
+    /// Bytes of the whole file; [`UNTOLD`](super::row::UNTOLD) where they are not known yet.
+    pub total: u64,
+    pub body: Plain,
+    /// Of the client's own bytes in it, where they may come again.
+    pub print: Option<Digested<Fingerprint>>,
+}
 
 impl Graph {
     pub(super) async fn put_fragment(
@@ -33,15 +43,36 @@ impl Graph {
         mut session: Session,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
-        let (range, total) = asked(call)?;
+        let (range, total) = asked(call, &session.way)?;
         let position = self.position(call, &mut session, false).await?;
         check(&position, &range, total)?;
-        let attempt = self.send_fragment(call, &session, &position, &range, total, body);
+        let fragment = Fragment {
+            range,
+            total,
+            body,
+            print: None,
+        };
+        self.fragment(call, session, &position, fragment).await
+    }
+
+    /// Sends a fragment that is the next one.
+    pub(super) async fn fragment(
+        &self,
+        call: &Call<'_>,
+        mut session: Session,
+        position: &Position,
+        fragment: Fragment,
+    ) -> Result<Response<Released>, Refusal> {
+        if u64::from(position.part()) >= MAX_RUNS {
+            return Err(refused(
+                StatusCode::BAD_REQUEST,
+                "A file has at most 65,536 fragments.",
+            ));
+        }
+        let attempt = self.send_fragment(call, &session, position, fragment);
         let (attempt, sent_to, response) = attempt.await?;
         let status = response.status();
-        // a name that was taken meanwhile is said once all bytes are there
-        let taken = status.is_success() || status == StatusCode::CONFLICT && attempt.is_last();
-        if !taken {
+        if !session.way.taken(status, attempt.is_last()) {
             let refused = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
             if refused || status == StatusCode::SERVICE_UNAVAILABLE {
                 self.discard(&session.row.object, &attempt).await?;
@@ -49,7 +80,7 @@ impl Graph {
             return self.answer(call, response);
         }
         self.count(call, &mut session, &attempt).await?;
-        let sent = match told(response, sent_to).await? {
+        let sent = match told(&session.way, response, sent_to).await? {
             Some(sent) => {
                 self.send_rest(call, &session, &attempt, sent_to, sent)
                     .await?
@@ -74,7 +105,11 @@ impl Graph {
             Told::Other(response) => return self.completed(call, session, attempt, response).await,
             Told::More(head, document) => (head, document),
         };
-        let document = shown(&document, attempt.plain_end(), Some(attempt.total))?;
+        let (next, total) = (attempt.plain_end(), Some(attempt.total));
+        let mut document = session.way.shown(&document, next, total)?;
+        if matches!(session.way, Way::Chunks(_)) {
+            document = self.shown(call, Kind::of(call.row.verb), &document).await?;
+        }
         let mut headers = self.head(head.status(), head.headers())?;
         put(&mut headers, CONTENT_LENGTH, &document.len().to_string());
         let mut answer = Response::new(Released::document(document));
@@ -95,6 +130,11 @@ impl Graph {
         if !made {
             return self.answer(call, response);
         }
+        if matches!(session.way, Way::Ranges(rules) if rules.attaches) {
+            let answer = self.opened_message(call, response).await;
+            self.forget(session).await?;
+            return answer;
+        }
         let (hash, length) = (attempt.hash, attempt.plain_end());
         let known = Known {
             length,
@@ -111,13 +151,17 @@ impl Graph {
         call: &Call<'_>,
         session: &Session,
         position: &Position,
-        range: &Range<u64>,
-        total: u64,
-        body: Plain,
+        fragment: Fragment,
     ) -> Result<(Attempt, u64, Response<Sealed>), Refusal> {
+        let Fragment {
+            range,
+            total,
+            body,
+            print,
+        } = fragment;
         let object = session.row.object;
         let (begin, carried) = self.carried(call, session, position).await?;
-        let place = place(begin, carried.len() as u64, range, total)?;
+        let place = place(&session.way, begin, carried.len() as u64, &range, total)?;
         let state = position.last.as_ref().map_or([0; 20], |last| last.hash);
         let (body, done) = digested(body, QuickXor::resume(state, range.start));
         let faults = body.faults();
@@ -151,6 +195,7 @@ impl Graph {
             base: place.first.min(place.run_end),
             end: place.run_end,
             done,
+            print,
             closing,
             kept: Arc::default(),
             faults: faults.clone(),
@@ -158,7 +203,9 @@ impl Graph {
         let kept = keeper.kept.clone();
         let keep = Box::new(move |entry, rest| -> Work<_> { Box::pin(keeper.keep(entry, rest)) });
         let body = FragmentBody::new(carried, body, place.first - begin, keep);
-        let ask = piece(&call.address(), begin..place.first, place.whole);
+        let ask = session
+            .way
+            .piece(call, &(begin..place.first), place.whole)?;
         let sent = self.send(ask, Cleared::fragment(body)).await;
         let response = sent.map_err(|refusal| faults.take().unwrap_or(refusal))?;
         if let Some(refusal) = faults.take() {
@@ -190,29 +237,35 @@ struct Place {
     run_end: u64,
     /// Where its first request ends.
     first: u64,
-    /// Bytes of the object.
-    whole: u64,
+    /// Bytes of the object, where that is known.
+    whole: Option<u64>,
 }
 
 /// `begin`: the byte that the provider expects; `carried`: bytes that the fragment before left over.
-fn place(begin: u64, carried: u64, range: &Range<u64>, total: u64) -> Result<Place, Refusal> {
+fn place(
+    way: &Way,
+    begin: u64,
+    carried: u64,
+    range: &Range<u64>,
+    total: u64,
+) -> Result<Place, Refusal> {
     let large = || Refusal::new(&TOO_LARGE);
     let run = layout::run_len(range.end - range.start).ok_or_else(large)?;
-    let whole = layout::sealed_len(total).ok_or_else(large)?;
+    let whole = layout::sealed_len(total);
     let run_end = begin + carried + run;
     let target = match range.end == total {
-        true => whole,
-        false => run_end - run_end % UNIT,
+        true => whole.ok_or_else(large)?,
+        false => run_end - run_end % way.unit(),
     };
     Ok(Place {
         run_end,
-        first: target.min(begin + LIMIT),
+        first: target.min(begin.saturating_add(way.limit())),
         whole,
     })
 }
 
 /// What the request says of its place in the file.
-fn asked(call: &Call<'_>) -> Result<(Range<u64>, u64), Refusal> {
+fn asked(call: &Call<'_>, way: &Way) -> Result<(Range<u64>, u64), Refusal> {
     let headers = &call.head.headers;
     let wrong = |why| refused(StatusCode::BAD_REQUEST, why);
     let (range, total) = text(headers, CONTENT_RANGE)
@@ -222,10 +275,12 @@ fn asked(call: &Call<'_>) -> Result<(Range<u64>, u64), Refusal> {
     if length != Some(range.end - range.start) {
         return Err(wrong("The fragment's length is not that of its range."));
     }
-    if range.end - range.start > LONGEST {
+    if let Way::Ranges(rules) = way
+        && range.end - range.start > rules.longest
+    {
         return Err(refused(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "A fragment holds at most 60 MiB.",
+            format!("A fragment holds at most {} MiB.", rules.longest >> 20),
         ));
     }
     Ok((range, total))
@@ -244,9 +299,6 @@ fn check(position: &Position, range: &Range<u64>, total: u64) -> Result<(), Refu
     }
     if range.end < total && range.end - range.start < MIN_RUN {
         return wrong("A fragment before the last holds at least 320 KiB.");
-    }
-    if u64::from(position.part()) >= MAX_RUNS {
-        return wrong("A file has at most 65,536 fragments.");
     }
     Ok(())
 }

@@ -1,15 +1,16 @@
-//! Writes the state of an attempt, once its plaintext has ended and before its request can be complete.
+//! The state of an attempt, written while the last byte of its request waits.
 
 use std::sync::{Arc, OnceLock};
 
 use super::row::Attempt;
-use crate::adapter::graph::digest::Digested;
+use crate::adapter::graph::digest::{Digested, Fingerprint};
 use crate::adapter::graph::quickxor::QuickXor;
 use crate::body::{Closing, Fault, FaultSlot};
 use crate::error::{INTERNAL, Refusal};
+use crate::seal::layout;
 use crate::seal::run::RunEntry;
 use crate::seal::trailer::{Digest, Digests, seal_trailer};
-use crate::seal::{Context, EpochKeys, ObjectId, Salt, SealedBytes, layout};
+use crate::seal::{Context, EpochKeys, ObjectId, Salt, SealedBytes};
 use crate::state::{Component, RowKey, Table, Vault};
 
 /// What closes the object, with the last fragment.
@@ -31,6 +32,7 @@ pub(super) struct Keeper {
     pub base: u64,
     pub end: u64,
     pub done: Digested,
+    pub print: Option<Digested<Fingerprint>>,
     pub closing: Option<Close>,
     /// What was written.
     pub kept: Arc<OnceLock<Attempt>>,
@@ -58,6 +60,7 @@ impl Keeper {
             zeros: closing.zeros,
             trailer: u32::try_from(trailer.len()).map_err(|_| Refusal::new(&INTERNAL))?,
             hash: digest.state().0,
+            print: self.print()?,
             entry,
         };
         let tail = [rest.as_bytes(), trailer].concat();
@@ -70,6 +73,14 @@ impl Keeper {
         }
         let _ = self.kept.set(attempt);
         Ok(closing)
+    }
+
+    fn print(&self) -> Result<[u8; 32], Refusal> {
+        let Some(print) = &self.print else {
+            return Ok([0; 32]);
+        };
+        let print = print.get().ok_or_else(|| Refusal::new(&INTERNAL))?;
+        Ok(print.value())
     }
 
     fn key(&self, table: Table, entry: &RunEntry) -> RowKey {

@@ -1,14 +1,18 @@
 //! Upload sessions: the client's fragments become runs, and the object that they make goes up in the provider's units.
 //! `docs/microsoft-365.md` has the states.
 
+mod chunks;
 mod fragment;
 mod keeper;
 mod position;
 mod ranges;
 mod rest;
 mod row;
+mod rules;
+mod way;
 mod whole;
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -17,6 +21,7 @@ use serde_json::Value;
 
 use self::rest::Told;
 use self::row::{Attempt, UploadRow};
+use self::way::Way;
 use super::upstream::{Ask, is_json, put, text};
 use super::{Call, DOCUMENT, Graph, none};
 use crate::adapter::json::{self, Path, Paths};
@@ -26,17 +31,15 @@ use crate::policy::DocumentPermit;
 use crate::seal::{SaltSource, layout};
 use crate::state::{RowKey, Table};
 
-/// Every request but the last holds a multiple of this (Microsoft Graph, "driveItem: createUploadSession").
-const UNIT: u64 = 327_680;
-/// The longest request: less than 60 MiB.
-const LIMIT: u64 = (60 << 20) - UNIT;
 /// How long a session is remembered, in seconds.
 const AGE: u64 = 30 * 24 * 3600;
 
 /// A session, and where its row is.
+#[derive(Clone)]
 struct Session {
     key: RowKey,
     row: UploadRow,
+    way: Way,
 }
 
 /// What a client may say of the file that a session is to make.
@@ -80,7 +83,7 @@ fn lost() -> Refusal {
     )
 }
 
-fn refused(status: StatusCode, why: &'static str) -> Refusal {
+fn refused(status: StatusCode, why: impl Into<Cow<'static, str>>) -> Refusal {
     let mut refusal = Refusal::new(&PROTOCOL).message(why);
     refusal.status = Some(status.as_u16());
     refusal
@@ -94,12 +97,27 @@ impl Graph {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         let document = body.collect(DOCUMENT).await?;
+        let begun = match document.is_empty() {
+            true => None,
+            false => Some(begun(&document)?),
+        };
+        self.begin_session(call, permit, begun).await
+    }
+
+    /// `document`: what the provider is told of the file.
+    pub(super) async fn begin_session(
+        &self,
+        call: &Call<'_>,
+        permit: &DocumentPermit,
+        document: Option<Vec<u8>>,
+    ) -> Result<Response<Released>, Refusal> {
         let mut ask = Ask::from_client(call);
-        let body = if document.is_empty() {
-            Cleared::empty()
-        } else {
-            ask = ask.header(CONTENT_TYPE, "application/json");
-            Cleared::document(begun(&document)?, permit)
+        let body = match document {
+            None => Cleared::empty(),
+            Some(document) => {
+                ask = ask.header(CONTENT_TYPE, "application/json");
+                Cleared::document(document, permit)
+            }
         };
         let response = self.send(ask, body).await?;
         if !response.status().is_success() || !is_json(response.headers()) {
@@ -124,15 +142,23 @@ impl Graph {
             Refusal::new(&UPSTREAM_INVALID).message("The provider names no upload session.")
         })?;
         let address = self.address(url)?;
+        let key = self.url_key(address.host, address.target);
+        let way = self.ranges_at(address.host);
+        self.begin(call, key, way).await?;
+        Ok(())
+    }
+
+    /// Remembers a session that begins.
+    async fn begin(&self, call: &Call<'_>, key: RowKey, way: Way) -> Result<Session, Refusal> {
         let row = UploadRow {
             object: self.draw(call, SaltSource::object_id)?,
             last: 0,
         };
-        let key = self.url_key(address.host, address.target);
         let expires = Some(call.unix() + AGE);
-        let row = row.encode();
-        self.vault.put(Table::Upload, &key, &row, expires).await?;
-        Ok(())
+        self.vault
+            .put(Table::Upload, &key, &row.encode(), expires)
+            .await?;
+        Ok(Session { key, row, way })
     }
 
     /// A session's own address.
@@ -142,7 +168,7 @@ impl Graph {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         let key = self.upload_key(call);
-        let session = self.session_at(key).await;
+        let session = self.session_at(key, self.ranges_at(call.host)).await;
         match call.head.method {
             Method::PUT => self.put_fragment(call, session?, body).await,
             Method::DELETE => {
@@ -191,12 +217,7 @@ impl Graph {
         let told = told.filter(|document| !document.is_empty());
         let document = told.or(position.told.clone()).unwrap_or_default();
         let document = ranges::shown(&document, position.plain(), position.total)?;
-        let length = document.len();
-        let mut answer = Response::new(Released::document(document));
-        let headers = answer.headers_mut();
-        put(headers, CONTENT_TYPE, "application/json");
-        put(headers, CONTENT_LENGTH, &length.to_string());
-        Ok(answer)
+        Ok(self::document(document))
     }
 
     /// Sends what the gateway still has of a file whose plaintext it was given to the end; gives the last answer.
@@ -246,13 +267,14 @@ impl Graph {
         };
         let address = self.address(&source).map_err(unknown)?;
         let key = self.url_key(address.host, address.target);
-        let mut session = self
-            .session_at(key)
-            .await
-            .map_err(|refusal| match refusal.status() {
-                404 => unknown(refusal),
-                _ => refusal,
-            })?;
+        let way = self.ranges_at(address.host);
+        let mut session =
+            self.session_at(key, way)
+                .await
+                .map_err(|refusal| match refusal.status() {
+                    404 => unknown(refusal),
+                    _ => refusal,
+                })?;
         let at = Call {
             session: Some(&address),
             ..*call
@@ -263,6 +285,16 @@ impl Graph {
         let response = self.send(ask, Cleared::document(document, permit)).await?;
         self.completed(call, &session, &attempt, response).await
     }
+}
+
+/// A document that the gateway answers with.
+fn document(document: Vec<u8>) -> Response<Released> {
+    let length = document.len();
+    let mut answer = Response::new(Released::document(document));
+    let headers = answer.headers_mut();
+    put(headers, CONTENT_TYPE, "application/json");
+    put(headers, CONTENT_LENGTH, &length.to_string());
+    answer
 }
 
 /// The client's document with the length that the file has at the provider.

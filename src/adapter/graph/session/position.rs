@@ -1,11 +1,11 @@
 //! Where a session stands: what the state knows, and, where that leaves a choice, what the provider says that it has.
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 
-use super::ranges::{Expected, expected};
+use super::ranges::Expected;
 use super::row::{Attempt, UploadRow};
-use super::{AGE, Session, UNIT, lost, refused};
-use crate::adapter::graph::upstream::Ask;
+use super::way::Way;
+use super::{AGE, Session, lost, refused};
 use crate::adapter::graph::{Call, DOCUMENT, Graph};
 use crate::error::{Refusal, STATE_UNAVAILABLE, UPSTREAM_INVALID};
 use crate::seal::ObjectId;
@@ -18,6 +18,7 @@ const ATTEMPTS: usize = 64;
 const PAGE: usize = 1000;
 
 /// Up to where a session has come.
+#[derive(Default)]
 pub(super) struct Position {
     /// The last fragment that counts; none at the beginning.
     pub last: Option<Attempt>,
@@ -66,11 +67,11 @@ impl Graph {
     }
 
     /// The session at this address.
-    pub(super) async fn session_at(&self, key: RowKey) -> Result<Session, Refusal> {
+    pub(super) async fn session_at(&self, key: RowKey, way: Way) -> Result<Session, Refusal> {
         let row = self.vault.get(Table::Upload, &key).await?;
         let row = row.ok_or_else(lost)?;
         let row = UploadRow::decode(&row).ok_or_else(|| Refusal::new(&STATE_UNAVAILABLE))?;
-        Ok(Session { key, row })
+        Ok(Session { key, row, way })
     }
 
     /// Where the session stands. What is not clear from the state is asked of the provider; `ask`: at any rate.
@@ -88,7 +89,8 @@ impl Graph {
             let last = self.last(session).await?;
             let part = last.as_ref().map_or(0, |last| last.entry.part);
             let candidates = self.attempts(&session.row.object, part + 1).await?;
-            let settled = last.as_ref().map_or(0, |last| last.end - last.end % UNIT);
+            let unit = session.way.unit();
+            let settled = last.as_ref().map_or(0, |last| last.end - last.end % unit);
             let open = |last: &Attempt| last.base < settled || last.is_last();
             let sure = candidates.is_empty() && !last.as_ref().is_some_and(open);
             if sure && !ask {
@@ -108,7 +110,7 @@ impl Graph {
             let total = candidates.first().or(last.as_ref()).map(|any| any.total);
             let whole = total.and_then(layout::sealed_len);
             let next = next.or(whole).unwrap_or(u64::MAX);
-            if next % UNIT != 0 && Some(next) != whole {
+            if next % unit != 0 && Some(next) != whole {
                 return Err(self.drop_session(call, session).await);
             }
             if last.as_ref().map_or(next == 0, |last| last.holds(next)) {
@@ -136,25 +138,34 @@ impl Graph {
         let object = session.row.object;
         let mut found = None;
         let mut part = session.row.last;
-        loop {
-            let key = self.attempt_key(Table::Complete, &object, Some(part.max(1)), None);
-            let Some(salt) = self.vault.get(Table::Complete, &key).await? else {
-                break;
-            };
-            let salt: [u8; 32] = salt
-                .try_into()
-                .map_err(|_| Refusal::new(&STATE_UNAVAILABLE))?;
+        while let Some(salt) = self.chosen(&object, part.max(1)).await? {
             session.row.last = part.max(1);
             found = Some((session.row.last, salt));
             part = session.row.last + 1;
         }
-        let Some((part, salt)) = found else {
-            return Ok(None);
-        };
-        let key = self.attempt_key(Table::Part, &object, Some(part), Some(&salt));
+        match found {
+            Some((part, salt)) => self.attempt(&object, part, &salt).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn chosen(&self, object: &ObjectId, part: u32) -> Result<Option<[u8; 32]>, Refusal> {
+        let key = self.attempt_key(Table::Complete, object, Some(part), None);
+        let salt = self.vault.get(Table::Complete, &key).await?;
+        let salt: Option<Result<[u8; 32], _>> = salt.map(TryInto::try_into);
+        salt.transpose()
+            .map_err(|_| Refusal::new(&STATE_UNAVAILABLE))
+    }
+
+    async fn attempt(
+        &self,
+        object: &ObjectId,
+        part: u32,
+        salt: &[u8; 32],
+    ) -> Result<Attempt, Refusal> {
+        let key = self.attempt_key(Table::Part, object, Some(part), Some(salt));
         let row = self.vault.get(Table::Part, &key).await?.ok_or_else(lost)?;
-        let attempt = Attempt::decode(&row).ok_or_else(|| Refusal::new(&STATE_UNAVAILABLE))?;
-        Ok(Some(attempt))
+        Attempt::decode(&row).ok_or_else(|| Refusal::new(&STATE_UNAVAILABLE))
     }
 
     /// Attempts of a fragment whose end is not known.
@@ -174,7 +185,7 @@ impl Graph {
         call: &Call<'_>,
         session: &Session,
     ) -> Result<(Option<u64>, Vec<u8>), Refusal> {
-        let response = self.ask(Ask::at(Method::GET, &call.address())).await?;
+        let response = self.ask(session.way.status(call)).await?;
         let status = response.status();
         if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
             self.forget(session).await?;
@@ -187,7 +198,7 @@ impl Graph {
             ));
         }
         let document = response.into_body().collect(DOCUMENT).await?;
-        match expected(&document)? {
+        match session.way.expected(&document)? {
             Expected::From(next) => Ok((Some(next), document)),
             Expected::Nothing => Ok((None, document)),
             Expected::Untold => Err(Refusal::new(&UPSTREAM_INVALID)
@@ -295,7 +306,7 @@ impl Graph {
             return refusal;
         }
         // as a courtesy: the provider forgets it by itself in time
-        let _ = self.ask(Ask::at(Method::DELETE, &call.address())).await;
+        let _ = self.ask(session.way.cancel(call)).await;
         lost()
     }
 }

@@ -71,10 +71,12 @@ pub(super) fn shown(document: &[u8], next: u64, total: Option<u64>) -> Result<Ve
         let json::Value::Text(text) = picked.value else {
             return Ok(None);
         };
-        let closed = text.split_once('-').is_some_and(|(_, end)| !end.is_empty());
-        Ok(Some(match (closed, total) {
-            _ if done => format!("\"{next}-\""),
-            (true, Some(total)) => format!("\"{next}-{}\"", total - 1),
+        Ok(Some(match (text.split_once('-'), total) {
+            // of an attachment
+            (None, _) => format!("\"{next}\""),
+            (Some((_, end)), Some(total)) if !end.is_empty() && !done => {
+                format!("\"{next}-{}\"", total - 1)
+            }
             _ => format!("\"{next}-\""),
         }))
     });
@@ -115,6 +117,9 @@ mod tests {
             |document: &[u8]| String::from_utf8(shown(document, 5, Some(10)).unwrap()).unwrap();
         assert_eq!(text(open), r#"{"a":1,"nextExpectedRanges":["5-"]}"#);
         assert_eq!(text(closed), r#"{"nextExpectedRanges" : [ "5-9" ]}"#);
+        let single = br#"{"nextExpectedRanges":["2097152"]}"#;
+        assert_eq!(expected(single).unwrap(), Expected::From(2_097_152));
+        assert_eq!(text(single), r#"{"nextExpectedRanges":["5"]}"#);
         assert_eq!(
             text(br#"{"nextExpectedRanges":[]}"#),
             r#"{"nextExpectedRanges":[]}"#

@@ -2,17 +2,16 @@
 
 use std::ops::Range;
 
-use http::header::{CONTENT_RANGE, CONTENT_TYPE};
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use super::position::Position;
-use super::ranges::{Expected, expected};
+use super::ranges::Expected;
 use super::row::Attempt;
-use super::{LIMIT, Session, UNIT, refused};
-use crate::adapter::graph::upstream::{Address, Ask, is_json};
+use super::way::Way;
+use super::{Session, refused};
 use crate::adapter::graph::{Call, DOCUMENT, Graph};
 use crate::body::{Cleared, Sealed, SealedRest};
-use crate::error::{Refusal, STATE_UNAVAILABLE, TOO_LARGE};
+use crate::error::{Refusal, STATE_UNAVAILABLE};
 use crate::seal::{SealedBytes, layout};
 use crate::state::Table;
 
@@ -36,9 +35,9 @@ impl Graph {
             return Ok((0, SealedBytes::from_seal(Vec::new())));
         };
         let mut next = position.next;
-        let settled = last.end - last.end % UNIT;
+        let settled = last.end - last.end % session.way.unit();
         while next < settled {
-            let piece = next..settled.min(next + LIMIT);
+            let piece = next..settled.min(next.saturating_add(session.way.limit()));
             next = piece.end;
             let response = self.send_kept(call, session, last, piece).await?;
             if !response.status().is_success() {
@@ -85,8 +84,8 @@ impl Graph {
             range.start - attempt.base,
             range.end - range.start,
         );
-        let whole = layout::sealed_len(attempt.total).ok_or_else(|| Refusal::new(&TOO_LARGE))?;
-        let ask = piece(&call.address(), range, whole);
+        let whole = layout::sealed_len(attempt.total);
+        let ask = session.way.piece(call, &range, whole)?;
         self.send(ask, Cleared::sealed_rest(rest)).await
     }
 
@@ -102,14 +101,14 @@ impl Graph {
     ) -> Result<Option<Told>, Refusal> {
         let target = match attempt.is_last() {
             true => attempt.sealed_end(),
-            false => attempt.end - attempt.end % UNIT,
+            false => attempt.end - attempt.end % session.way.unit(),
         };
         let (mut sent, mut next) = (first, from);
         while next < target && matches!(sent, Told::More(..)) {
-            let piece = next..target.min(next + LIMIT);
+            let piece = next..target.min(next.saturating_add(session.way.limit()));
             next = piece.end;
             let response = self.send_kept(call, session, attempt, piece).await?;
-            match told(response, next).await? {
+            match told(&session.way, response, next).await? {
                 Some(told) => sent = told,
                 None => return Ok(None),
             }
@@ -118,22 +117,18 @@ impl Graph {
     }
 }
 
-/// A request for a range of the sealed bytes, its end excluded. The address proves who asks; a credential is refused there.
-pub(super) fn piece(address: &Address<'_>, range: Range<u64>, whole: u64) -> Ask {
-    let value = format!("bytes {}-{}/{whole}", range.start, range.end - 1);
-    Ask::at(Method::PUT, address)
-        .header(CONTENT_RANGE, &value)
-        .header(CONTENT_TYPE, "application/octet-stream")
-}
-
 /// `next`: the byte that the provider must expect now. `None`: it expects another.
-pub(super) async fn told(response: Response<Sealed>, next: u64) -> Result<Option<Told>, Refusal> {
-    if response.status() != StatusCode::ACCEPTED || !is_json(response.headers()) {
+pub(super) async fn told(
+    way: &Way,
+    response: Response<Sealed>,
+    next: u64,
+) -> Result<Option<Told>, Refusal> {
+    if !way.goes_on(response.status(), response.headers()) {
         return Ok(Some(Told::Other(response)));
     }
     let (head, body) = response.into_parts();
     let document = body.collect(DOCUMENT).await?;
-    if let Expected::From(other) = expected(&document)?
+    if let Expected::From(other) = way.expected(&document)?
         && other != next
     {
         return Ok(None);

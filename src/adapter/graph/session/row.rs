@@ -5,6 +5,8 @@ use crate::seal::ObjectId;
 use crate::seal::run::{ENTRY, RunEntry};
 
 const VERSION: u8 = 1;
+/// In place of a length that the client has not told yet.
+pub(super) const UNTOLD: u64 = u64::MAX;
 
 /// A session; never changes but for `last`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +38,7 @@ impl UploadRow {
 /// took can be gone on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Attempt {
-    /// Bytes of plaintext of the whole file.
+    /// Bytes of plaintext of the whole file; [`UNTOLD`] where they are not known yet.
     pub total: u64,
     /// Where the fragment begins in the plaintext.
     pub start: u64,
@@ -49,6 +51,8 @@ pub(super) struct Attempt {
     pub trailer: u32,
     /// The digest of the plaintext up to the fragment's end.
     pub hash: [u8; SIZE],
+    /// Of the client's bytes that ended it, where they may come again; else zeros.
+    pub print: [u8; 32],
     pub entry: RunEntry,
 }
 
@@ -79,6 +83,7 @@ impl Attempt {
         }
         out.extend_from_slice(&self.trailer.to_be_bytes());
         out.extend_from_slice(&self.hash);
+        out.extend_from_slice(&self.print);
         out.extend_from_slice(&self.entry.encode());
         out
     }
@@ -93,6 +98,7 @@ impl Attempt {
             zeros: u64::from_be_bytes(row.take()?),
             trailer: u32::from_be_bytes(row.take()?),
             hash: row.take()?,
+            print: row.take()?,
             entry: RunEntry::decode(&row.take::<ENTRY>()?),
         };
         let whole = row.end() && read.base <= read.end && read.plain_end() <= read.total;
@@ -141,6 +147,7 @@ mod tests {
             zeros: 4,
             trailer: 5,
             hash: [6; SIZE],
+            print: [7; 32],
             entry: RunEntry {
                 length: 50,
                 part: 2,

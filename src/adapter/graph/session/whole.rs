@@ -7,8 +7,7 @@ use http::header::CONTENT_TYPE;
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
 
-use super::LIMIT;
-use super::rest::{Told, piece, told};
+use super::rest::{Told, told};
 use crate::adapter::graph::filler::Spawn;
 use crate::adapter::graph::upstream::{Ask, Wire, is_json};
 use crate::adapter::graph::{Call, DOCUMENT, Graph};
@@ -28,18 +27,25 @@ impl Graph {
         body: SealBody,
         whole: u64,
     ) -> Result<Response<Sealed>, Refusal> {
-        let mut own = match self.begin(call, permit).await? {
+        let mut own = match self.begin_own(call, permit).await? {
             Begun::Session(own) => own,
             Begun::Refused(response) => return Ok(response),
+        };
+        let url = own.url.clone();
+        let address = self.address(&url)?;
+        let way = self.ranges_at(address.host);
+        let session = Call {
+            session: Some(&address),
+            ..*call
         };
         let portions = Portions::new(body);
         let mut at = 0;
         loop {
-            let end = whole.min(at + LIMIT);
+            let end = whole.min(at + way.limit());
             let portion = portions.next(end - at).ok_or_else(|| {
                 wrong("The provider answered before it had read what was sent to it.")
             })?;
-            let ask = piece(&self.address(&own.url)?, at..end, whole);
+            let ask = way.piece(&session, &(at..end), Some(whole))?;
             let response = self.send(ask, Cleared::portion(portion)).await?;
             if end == whole {
                 own.made = matches!(response.status(), StatusCode::OK | StatusCode::CREATED);
@@ -49,7 +55,7 @@ impl Graph {
                     failed(response)
                 };
             }
-            match told(response, end).await? {
+            match told(&way, response, end).await? {
                 Some(Told::More(..)) => at = end,
                 Some(Told::Other(response)) => return failed(response),
                 None => return Err(wrong("The provider has not what was sent to it.")),
@@ -57,7 +63,7 @@ impl Graph {
         }
     }
 
-    async fn begin(&self, call: &Call<'_>, permit: &DocumentPermit) -> Result<Begun, Refusal> {
+    async fn begin_own(&self, call: &Call<'_>, permit: &DocumentPermit) -> Result<Begun, Refusal> {
         let (target, behaviour) = beginning(call.target())?;
         let ask = Ask::from_client(call).by(Method::POST).to(target);
         let ask = ask.header(CONTENT_TYPE, "application/json");

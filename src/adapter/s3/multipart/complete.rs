@@ -108,7 +108,7 @@ impl Core {
         };
         let shown = match &chosen.md5_tag {
             Some(shown) => {
-                self.keep_alias(&tag, shown).await?;
+                self.keep_alias(call, &tag, shown).await?;
                 shown.clone()
             }
             None => self.client_etag(&tag).await?,

@@ -14,7 +14,7 @@ use crate::adapter::s3::list::{DOCUMENT_LIMIT, malformed};
 use crate::adapter::s3::time;
 use crate::adapter::s3::upstream::Ask;
 use crate::adapter::s3::xml::UploadsPage;
-use crate::adapter::s3::{etag, table, xml};
+use crate::adapter::s3::{etag, xml};
 use crate::body::Released;
 use crate::error::Refusal;
 use crate::state::{Component, Table};
@@ -29,10 +29,8 @@ impl Core {
     ) -> Result<Response<Released>, Refusal> {
         let upload = self.upload(call)?;
         let row = self.upload_row(&upload).await?;
-        let marker = table::count(&call.query, "part-number-marker")?.unwrap_or(0);
-        let max = table::count(&call.query, "max-parts")?
-            .unwrap_or(PAGE)
-            .min(PAGE);
+        let marker = call.query.count("part-number-marker")?.unwrap_or(0);
+        let max = call.query.count("max-parts")?.unwrap_or(PAGE).min(PAGE);
         let parts = self.counting_parts(call, &upload).await?;
         let after: Vec<&PartRow> = parts.range(marker + 1..).map(|(_, row)| row).collect();
         let page = &after[..after.len().min(max as usize)];

@@ -21,7 +21,7 @@ use super::list::malformed;
 use super::meta::Document;
 use super::upstream::Ask;
 use super::write::{CARRIED, answered, document};
-use super::{table, xml};
+use super::xml;
 use crate::body::Released;
 use crate::error::{INTERNAL, Refusal};
 use crate::seal::ObjectId;
@@ -127,7 +127,7 @@ impl Core {
 
     /// The upload that the request's `uploadId` names.
     fn upload(&self, call: &Call) -> Result<Upload, Refusal> {
-        let id = table::upload_id(&call.query)?;
+        let id = call.query.upload_id()?;
         let place = Place {
             version: None,
             address: call.address.clone(),

@@ -18,7 +18,7 @@ use crate::adapter::s3::intake::Intake;
 use crate::adapter::s3::lasting::Written;
 use crate::adapter::s3::upstream::Ask;
 use crate::adapter::s3::write::{set, tag};
-use crate::adapter::s3::{etag, table, time, xml};
+use crate::adapter::s3::{etag, query, time, xml};
 use crate::body::{OpenBody, Plain, Released, SealBody, SealPlan, Tail};
 use crate::error::{INTERNAL, Refusal};
 use crate::seal::SealedBytes;
@@ -34,7 +34,7 @@ impl Core {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         let upload = self.upload(call)?;
-        let number = table::part_number(call.query.get("partNumber").unwrap_or_default())?;
+        let number = query::part_number(call.query.get("partNumber").unwrap_or_default())?;
         self.upload_row(&upload).await?;
         let intake = self.intake(call, body)?;
         let received = intake.received();
@@ -48,7 +48,7 @@ impl Core {
     /// UploadPartCopy: opened and sealed anew, since a part is a run of its own.
     pub(in crate::adapter::s3) async fn copy_part(&self, call: &Call) -> Result<Written, Refusal> {
         let upload = self.upload(call)?;
-        let number = table::part_number(call.query.get("partNumber").unwrap_or_default())?;
+        let number = query::part_number(call.query.get("partNumber").unwrap_or_default())?;
         self.upload_row(&upload).await?;
         let place = source(call)?;
         let intake = match self.source_part(call, &place).await {

@@ -7,13 +7,14 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
+use super::measure::Measuring;
 use super::temporary::Temporary;
-use super::{Entry, Estate, Left, encoded, normal, refused};
-use crate::body::Cleared;
+use super::{Entry, Estate, Left, encoded, normal, opaque, refused};
+use crate::body::{Cleared, Plain};
 use crate::error::{OBJECT_DAMAGED, PROTOCOL, Refusal};
-use crate::seal::name::{as_digest, is_name_file};
+use crate::seal::name::{as_digest, is_name_file, name_file};
 
 /// What became of something that an interrupted run left.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,10 +96,11 @@ impl Estate {
     ///
     /// # Errors
     /// `NameTaken`, a name that is too long, or the provider refuses.
-    pub async fn rename(&self, entry: &Entry) -> Result<bool, Left> {
+    pub async fn rename(&self, entry: &Entry, now: SystemTime) -> Result<bool, Left> {
         let Some(path) = self.sealed_path(entry)? else {
             return Ok(false);
         };
+        self.keep_name(entry, &path, now).await?;
         match self.moved(&entry.path, &path).await? {
             true => Ok(true),
             false => Err(Left::NameTaken),
@@ -120,7 +122,11 @@ impl Estate {
             Ok(Some(path)) => Entry::at(path, true, None),
             Err(refusal) => return (entry.clone(), Err(refusal.into())),
         };
-        match self.moved(&entry.path, &sealed.path).await {
+        let moved = match self.keep_name(entry, &sealed.path, now).await {
+            Ok(()) => self.moved(&entry.path, &sealed.path).await,
+            Err(left) => Err(left),
+        };
+        match moved {
             Ok(true) => return (sealed, Ok(true)),
             Ok(false) => {}
             Err(left) => return (entry.clone(), Err(left)),
@@ -131,6 +137,42 @@ impl Estate {
                 (sealed, dissolved.map(|()| true))
             }
             Err(left) => (entry.clone(), Err(left)),
+        }
+    }
+
+    /// Writes the name of what goes to `path` into a file beside that, and reads it back, where a digest is all that will tell
+    /// of it.
+    async fn keep_name(&self, entry: &Entry, path: &str, now: SystemTime) -> Result<(), Left> {
+        let (above, last) = path.rsplit_once('/').unwrap_or_default();
+        let Some(file) = name_file(last) else {
+            return Ok(());
+        };
+        let name = entry.name.as_bytes();
+        let mut measuring = Measuring::new();
+        measuring.update(name);
+        let measure = measuring.finish();
+        let place = Entry::at(format!("{above}/{file}"), false, None);
+        if self.opened(&place).await.is_ok_and(|kept| kept == measure) {
+            return Ok(());
+        }
+        let temporary = encoded(&self.temporary(&file, now)?);
+        let temporary = Entry::at(format!("{above}/{temporary}"), false, None);
+        let plain = Plain::whole(name.to_vec());
+        let sealed = self.sealed(&place.path, plain, measure.length, now)?;
+        let ask = opaque(self.ask(Method::PUT, &temporary));
+        let answer = self.done(ask, sealed).await?;
+        if !answer.status().is_success() {
+            return Err(refused(answer).into());
+        }
+        if self.opened(&temporary).await? != measure {
+            self.remove(&temporary).await;
+            return Err(Left::Unequal);
+        }
+        let ask = self.moving(&temporary.path, &place.path, true)?;
+        let answer = self.done(ask, Cleared::empty()).await?;
+        match answer.status() {
+            status if status.is_success() && status != StatusCode::MULTI_STATUS => Ok(()),
+            _ => Err(refused(answer).into()),
         }
     }
 
@@ -209,12 +251,8 @@ impl Estate {
                 let siblings = self
                     .list(&Entry::at(entry.parent().to_owned(), true, None))
                     .await?;
-                let mut names = siblings
-                    .entries
-                    .into_iter()
-                    .map(|sibling| self.clear_name(&sibling));
-                names
-                    .find(|name| temporary.belongs_to(name))
+                self.name_among(&temporary, &siblings.entries)
+                    .await?
                     .ok_or(Left::Nameless)?
             }
         };
@@ -253,6 +291,31 @@ impl Estate {
             }
             Err(left) => Err(left),
         }
+    }
+
+    /// The name at the provider, or in clear, of what a temporary file belongs to.
+    async fn name_among(
+        &self,
+        temporary: &Temporary,
+        siblings: &[Entry],
+    ) -> Result<Option<String>, Left> {
+        for sibling in siblings {
+            let name = self.clear_name(sibling);
+            let Some(file) = name_file(&name) else {
+                if temporary.belongs_to(&name) {
+                    return Ok(Some(name));
+                }
+                continue;
+            };
+            let file = Entry::at(format!("{}/{file}", sibling.parent()), false, None);
+            match self.opened(&file).await {
+                Ok(kept) if temporary.belongs_to_digest(&kept.sha256) => return Ok(Some(name)),
+                Ok(_) => {}
+                Err(left) if left.is_gone() => {}
+                Err(left) => return Err(left),
+            }
+        }
+        Ok(None)
     }
 
     fn clear_name(&self, entry: &Entry) -> String {

@@ -64,6 +64,11 @@ impl Temporary {
     pub fn belongs_to(&self, name: &str) -> bool {
         name.starts_with(&self.stem) && digest(name) == self.digest
     }
+
+    /// By the SHA-256 of the name.
+    pub fn belongs_to_digest(&self, sha256: &[u8; 32]) -> bool {
+        sha256.starts_with(&self.digest)
+    }
 }
 
 fn digest(name: &str) -> [u8; PART] {

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::rule::json_paths;
+use super::parts::json_paths;
 use super::sealing::{Entry, Place, entry};
 use crate::adapter::http::settings::{Condition, Sealed, Shape, Socket};
 use crate::adapter::json::{Path, Paths};

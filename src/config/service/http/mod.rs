@@ -3,6 +3,7 @@
 mod message;
 mod opens;
 mod overlap;
+mod parts;
 mod rule;
 mod sealing;
 
@@ -44,6 +45,7 @@ pub(super) fn read(
                     authority: transport.endpoint.authority.clone(),
                     tls: transport.endpoint.tls,
                 },
+                hosts: identity.hosts,
                 language: language?,
                 contact,
                 error_members: error_members?,

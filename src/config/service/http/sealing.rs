@@ -7,6 +7,7 @@ use crate::adapter::http::settings::{Filter, Form, Sealing};
 use crate::adapter::json::Path;
 use crate::config::section::Section;
 use crate::config::value;
+use crate::seal::piece;
 use crate::seal::token::{Field, Normal};
 
 const NORMALS: &[(&str, Normal)] = &[("exact", Normal::Exact), ("folded", Normal::Folded)];
@@ -59,7 +60,14 @@ pub(super) fn entry(mut section: Section<'_, '_>) -> Option<Entry> {
     } else {
         Some(false)
     };
+    let field_place = section.place("field");
     let field = section.optional("field", value::string);
+    let named = field.as_deref().unwrap_or(&label);
+    if piece::FIELDS.iter().any(|(taken, _)| *taken == named) {
+        let message =
+            format!("`{named}` is a field of bodies in pieces: give another with `field`");
+        section.fault_at(&field_place, message);
+    }
     let max = (!is_file).then(|| section.optional("max", value::small_count));
     let form = form_of(&mut section, place.as_ref());
     section.finish();
@@ -69,7 +77,7 @@ pub(super) fn entry(mut section: Section<'_, '_>) -> Option<Entry> {
     Some(Entry {
         place: place?,
         sealing: Sealing {
-            field: Field::named(field.as_deref().unwrap_or(&label)),
+            field: Field::named(named),
             label,
             max: max.flatten(),
             form: form?,

@@ -2,27 +2,19 @@
 //!
 //! Unlike [`super::rewrite`] it holds no keys, so it does not see those that stand twice: each value is judged by its own.
 
+mod key;
+mod place;
+mod text;
+
 use std::sync::Arc;
 
-use super::lex::{self, Text};
+use self::key::Key;
+pub use self::place::Marks;
+use self::place::Place;
+use self::text::{Escape, content};
 use super::number::Number;
-use super::path::{Named, Paths, Places};
-use super::plain::plain;
 use super::utf8::Utf8;
 use super::{MAX_DEPTH, Wrong};
-
-/// Bytes of a key, as it is written; longer ones match no name.
-const MAX_KEY: usize = 1024;
-
-/// What of a document is told apart from the rest.
-#[derive(Debug, Default)]
-pub struct Marks {
-    /// Of strings.
-    pub texts: Paths,
-    /// Whether the strings below what `texts` pick are picked too.
-    pub deep: bool,
-    pub numbers: Paths,
-}
 
 /// What a stretch of a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,27 +27,10 @@ pub enum Stretch {
     Number(usize),
 }
 
-/// Where a value stands.
-#[derive(Debug, Clone, Copy, Default)]
-struct Place {
-    texts: Places,
-    numbers: Places,
-    /// The path that picks what is around it.
-    within: Option<usize>,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     object: bool,
     place: Place,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Escape {
-    None,
-    Begun,
-    /// So many hexadecimal digits are to come.
-    Digits(u8),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -88,21 +63,10 @@ pub struct Stream {
     before: usize,
 }
 
-#[derive(Debug, Default)]
-struct Key {
-    raw: Vec<u8>,
-    escaped: bool,
-    start: usize,
-}
-
 impl Stream {
     pub fn new(marks: Arc<Marks>) -> Self {
         Self {
-            place: Place {
-                texts: marks.texts.root(),
-                numbers: marks.numbers.root(),
-                within: None,
-            },
+            place: Place::root(&marks),
             marks,
             utf8: Utf8::default(),
             state: State::Value,
@@ -186,7 +150,7 @@ impl Stream {
                     // a picked number begins here
                     None if next > at => return Ok((Stretch::Other, next)),
                     None => {
-                        let path = self.number_path();
+                        let path = self.place.number_path(&self.marks);
                         self.state = State::InNumber(path, Number::Begun);
                     }
                 },
@@ -289,32 +253,7 @@ impl Stream {
 
     fn enter_element(&mut self) {
         if let Some(Frame { place, .. }) = self.frames.last() {
-            self.place = Place {
-                texts: self.marks.texts.element(place.texts),
-                numbers: self.marks.numbers.element(place.numbers),
-                within: place.within,
-            };
-        }
-    }
-
-    /// The path that picks the string or container at hand.
-    fn text_path(&self) -> Option<usize> {
-        match self.place.texts {
-            0 => self.place.within,
-            place => match self.marks.texts.named(place) {
-                Some(Named::Picked(path)) => Some(path),
-                _ => self.place.within,
-            },
-        }
-    }
-
-    fn number_path(&self) -> Option<usize> {
-        match self.place.numbers {
-            0 => None,
-            place => match self.marks.numbers.named(place) {
-                Some(Named::Picked(path)) => Some(path),
-                _ => None,
-            },
+            self.place = place.element(&self.marks);
         }
     }
 
@@ -324,7 +263,10 @@ impl Stream {
                 if self.frames.len() == MAX_DEPTH {
                     return Err(Wrong::Depth(self.before + at));
                 }
-                let within = self.text_path().filter(|_| self.marks.deep);
+                let within = self
+                    .place
+                    .text_path(&self.marks)
+                    .filter(|_| self.marks.deep);
                 self.frames.push(Frame {
                     object: byte == b'{',
                     place: Place {
@@ -334,9 +276,9 @@ impl Stream {
                 });
                 State::First
             }
-            b'"' => State::InText(self.text_path(), Escape::None),
+            b'"' => State::InText(self.place.text_path(&self.marks), Escape::None),
             b'-' | b'0'..=b'9' => {
-                if self.number_path().is_some() {
+                if self.place.number_path(&self.marks).is_some() {
                     return Ok(None);
                 }
                 State::InNumber(None, Number::Begun)
@@ -361,102 +303,24 @@ impl Stream {
     }
 
     fn begin_key(&mut self, at: usize) {
-        self.key.raw.clear();
-        self.key.escaped = false;
-        self.key.start = self.before + at;
+        self.key.begin(self.before + at);
         self.state = State::InKey(Escape::None);
     }
 
     fn in_key(&mut self, piece: &[u8], at: usize, mut escape: Escape) -> Result<usize, Wrong> {
         let end = content(piece, at, &mut escape).map_err(|at| self.wrong(at))?;
         let part = &piece[at..end];
-        self.key.escaped |= escape != Escape::None || memchr::memchr(b'\\', part).is_some();
+        let escaped = escape != Escape::None || memchr::memchr(b'\\', part).is_some();
         if end == piece.len() {
-            self.keep(part);
+            self.key.keep(part, escaped);
             self.state = State::InKey(escape);
             return Ok(end);
         }
-        if self.key.raw.is_empty() && !self.key.escaped {
-            // the usual case: nothing is copied
-            let key = std::str::from_utf8(part).map_err(|_| self.wrong(at))?;
-            self.place = self.member(key);
-        } else {
-            self.keep(part);
-            self.place = self.member_of_raw()?;
-        }
+        let place = self.frames.last().map(|frame| frame.place);
+        let place = place.unwrap_or_default();
+        let key = self.key.end(part, escaped)?;
+        self.place = place.member(&self.marks, &key);
         self.state = State::Colon;
         Ok(end + 1)
     }
-
-    /// One byte more than the longest key tells that it was longer.
-    fn keep(&mut self, part: &[u8]) {
-        let room = (MAX_KEY + 1).saturating_sub(self.key.raw.len());
-        self.key
-            .raw
-            .extend_from_slice(&part[..part.len().min(room)]);
-    }
-
-    fn member_of_raw(&self) -> Result<Place, Wrong> {
-        if self.key.raw.len() > MAX_KEY {
-            // no path names the empty key
-            return Ok(self.member(""));
-        }
-        let wrong = |_| Wrong::Utf8(self.key.start);
-        let raw = std::str::from_utf8(&self.key.raw).map_err(wrong)?;
-        let text = Text {
-            span: 0..raw.len(),
-            escaped: self.key.escaped,
-        };
-        let key = lex::decoded(raw, &text).map_err(|wrong| wrong.moved(self.key.start + 1))?;
-        Ok(self.member(&key))
-    }
-
-    fn member(&self, key: &str) -> Place {
-        let Some(Frame { place, .. }) = self.frames.last() else {
-            return Place::default();
-        };
-        Place {
-            texts: self.marks.texts.member(place.texts, key),
-            numbers: self.marks.numbers.member(place.numbers, key),
-            within: place.within,
-        }
-    }
-}
-
-/// Goes through a string's content from `at`, to the closing quote or the piece's end.
-///
-/// # Errors
-/// Where a control character or a malformed escape stands.
-fn content(piece: &[u8], at: usize, escape: &mut Escape) -> Result<usize, usize> {
-    let mut next = at;
-    while let Some(&byte) = piece.get(next) {
-        match *escape {
-            Escape::Begun => {
-                *escape = match byte {
-                    b'u' => Escape::Digits(4),
-                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Escape::None,
-                    _ => return Err(next),
-                };
-            }
-            Escape::Digits(left) => {
-                if !byte.is_ascii_hexdigit() {
-                    return Err(next);
-                }
-                *escape = match left {
-                    1 => Escape::None,
-                    left => Escape::Digits(left - 1),
-                };
-            }
-            Escape::None => {
-                next = plain(piece, next);
-                match piece.get(next) {
-                    Some(b'\\') => *escape = Escape::Begun,
-                    Some(b'"') | None => return Ok(next),
-                    Some(_) => return Err(next),
-                }
-            }
-        }
-        next += 1;
-    }
-    Ok(next)
 }

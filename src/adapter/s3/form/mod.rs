@@ -5,17 +5,21 @@
 //!
 //! Source: Amazon S3 API Reference, "POST Object"; RFC 7578.
 
+mod fields;
+mod file;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use memchr::memmem::{self, Finder};
 
 use super::address::encode_query;
 use super::error::{
-    INCOMPLETE_BODY, INVALID_ARGUMENT, MALFORMED_POST_REQUEST, MALFORMED_XML,
-    MAX_POST_PRE_DATA_LENGTH_EXCEEDED, MISSING_CONTENT_LENGTH, S3Error,
+    INCOMPLETE_BODY, MALFORMED_POST_REQUEST, MALFORMED_XML, MISSING_CONTENT_LENGTH, S3Error,
 };
 use super::sigv4::FormField;
 use super::xml::{self, Writer};
+
+pub use self::fields::FormParser;
+pub use self::file::FormFile;
 
 /// Most bytes before the file's first.
 const HEAD_MAX: usize = 20 * 1024;
@@ -33,14 +37,6 @@ fn malformed(why: &'static str) -> S3Error {
     S3Error::with(&MALFORMED_POST_REQUEST, why)
 }
 
-/// Gathers a form's fields up to the file.
-#[derive(Debug)]
-pub struct FormParser {
-    /// `--boundary`
-    delimiter: Vec<u8>,
-    held: Vec<u8>,
-}
-
 /// A form up to its file.
 #[derive(Debug)]
 pub struct FormHead {
@@ -49,191 +45,6 @@ pub struct FormHead {
     /// Bytes before the file's first.
     length: u64,
     delimiter: Vec<u8>,
-}
-
-impl FormParser {
-    /// # Errors
-    /// `MalformedPOSTRequest` when the Content-Type has no usable boundary.
-    pub fn new(headers: &HeaderMap) -> Result<Self, S3Error> {
-        let bad = || malformed("The Content-Type is not multipart/form-data with a boundary.");
-        let value = headers
-            .get(http::header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .ok_or_else(bad)?;
-        let boundary = parameters(value)
-            .find(|(name, _)| name.eq_ignore_ascii_case("boundary"))
-            .map(|(_, value)| value)
-            .ok_or_else(bad)?;
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&b);
-        if !(1..=70).contains(&boundary.len())
-            || !boundary.bytes().all(allowed)
-            || boundary.ends_with(' ')
-        {
-            return Err(bad());
-        }
-        Ok(Self {
-            delimiter: format!("--{boundary}").into_bytes(),
-            held: Vec::new(),
-        })
-    }
-
-    /// Takes a piece of the body. Once the file is reached: the head, and what of the piece belongs to the file.
-    ///
-    /// # Errors
-    /// `MalformedPOSTRequest`; `MaxPostPreDataLengthExceededError`; `InvalidArgument` for a form without a file.
-    pub fn push(&mut self, piece: &Bytes) -> Result<Option<(FormHead, Bytes)>, S3Error> {
-        let before = self.held.len();
-        let room = (HEAD_MAX + 1).saturating_sub(before).min(piece.len());
-        self.held
-            .extend_from_slice(piece.get(..room).unwrap_or_default());
-        match parse_head(&self.held, &self.delimiter)? {
-            Some((fields, length)) => {
-                let head = FormHead {
-                    fields,
-                    length: length as u64,
-                    delimiter: std::mem::take(&mut self.delimiter),
-                };
-                let consumed = length.saturating_sub(before).min(piece.len());
-                Ok(Some((head, piece.slice(consumed..))))
-            }
-            None if self.held.len() > HEAD_MAX => {
-                Err(S3Error::new(&MAX_POST_PRE_DATA_LENGTH_EXCEEDED))
-            }
-            None => Ok(None),
-        }
-    }
-}
-
-/// The fields and where the file begins; `None` when more is needed.
-fn parse_head(held: &[u8], delimiter: &[u8]) -> Result<Option<(Vec<FormField>, usize)>, S3Error> {
-    let mut fields = Vec::new();
-    let mut at = match after(held, 0, &[delimiter, b"\r\n"].concat()) {
-        Found::At(at) => at,
-        Found::More => return Ok(None),
-        Found::Other => return Err(malformed("The body does not begin with its boundary.")),
-    };
-    loop {
-        let rest = held.get(at..).unwrap_or_default();
-        let Some(end) = memmem::find(rest, b"\r\n\r\n") else {
-            return Ok(None);
-        };
-        let (name, file_name) = disposition(&rest[..end])?;
-        at += end + 4;
-        if name == "file" {
-            fill_in_file_name(&mut fields, &file_name);
-            return Ok(Some((fields, at)));
-        }
-        let rest = held.get(at..).unwrap_or_default();
-        let Some(end) = memmem::find(rest, &[b"\r\n", delimiter].concat()) else {
-            return Ok(None);
-        };
-        let value =
-            std::str::from_utf8(&rest[..end]).map_err(|_| malformed("A field is not UTF-8."))?;
-        fields.push(FormField {
-            name,
-            value: value.to_owned(),
-        });
-        let behind = at + end + 2 + delimiter.len();
-        at = match (after(held, behind, b"\r\n"), after(held, behind, b"--")) {
-            (Found::At(at), _) => at,
-            (_, Found::At(_)) => {
-                return Err(S3Error::with(
-                    &INVALID_ARGUMENT,
-                    "POST requires exactly one file upload per request.",
-                )
-                .detail("ArgumentName", "file")
-                .detail("ArgumentValue", "0"));
-            }
-            (Found::More, _) | (_, Found::More) => return Ok(None),
-            _ => return Err(malformed("A boundary is malformed.")),
-        };
-    }
-}
-
-enum Found {
-    At(usize),
-    More,
-    Other,
-}
-
-fn after(held: &[u8], at: usize, expected: &[u8]) -> Found {
-    let rest = held.get(at..).unwrap_or_default();
-    if rest.starts_with(expected) {
-        Found::At(at + expected.len())
-    } else if expected.starts_with(rest) {
-        Found::More
-    } else {
-        Found::Other
-    }
-}
-
-/// The part's name in lower case, and its file name.
-fn disposition(headers: &[u8]) -> Result<(String, String), S3Error> {
-    let text =
-        std::str::from_utf8(headers).map_err(|_| malformed("A part's header is not UTF-8."))?;
-    let value = text
-        .split("\r\n")
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-disposition"))
-        .map(|(_, value)| value.trim())
-        .filter(|value| {
-            value
-                .get(..9)
-                .is_some_and(|kind| kind.eq_ignore_ascii_case("form-data"))
-        })
-        .ok_or_else(|| malformed("A part has no Content-Disposition: form-data."))?;
-    let (mut name, mut file_name) = (None, String::new());
-    for (parameter, text) in parameters(value) {
-        match parameter.to_ascii_lowercase().as_str() {
-            "name" => name = Some(text.to_ascii_lowercase()),
-            "filename" => file_name = text,
-            _ => {}
-        }
-    }
-    Ok((
-        name.ok_or_else(|| malformed("A part has no name."))?,
-        file_name,
-    ))
-}
-
-/// `…; name=value; name="quoted"`
-fn parameters(value: &str) -> impl Iterator<Item = (&str, String)> {
-    let mut rest = value.split_once(';').map_or("", |(_, rest)| rest);
-    std::iter::from_fn(move || {
-        let (name, tail) = rest.split_once('=')?;
-        let tail = tail.trim_start();
-        let mut text = String::new();
-        if let Some(quoted) = tail.strip_prefix('"') {
-            let mut chars = quoted.char_indices();
-            rest = "";
-            while let Some((at, c)) = chars.next() {
-                match c {
-                    '\\' => text.extend(chars.next().map(|(_, c)| c)),
-                    '"' => {
-                        rest = quoted
-                            .get(at + 1..)
-                            .and_then(|tail| tail.split_once(';'))
-                            .map_or("", |(_, tail)| tail);
-                        break;
-                    }
-                    c => text.push(c),
-                }
-            }
-        } else {
-            let (token, tail) = tail.split_once(';').unwrap_or((tail, ""));
-            text.push_str(token.trim());
-            rest = tail;
-        }
-        Some((name.trim(), text))
-    })
-}
-
-/// Of a path, only what follows the last slash or backslash counts.
-fn fill_in_file_name(fields: &mut [FormField], file_name: &str) {
-    let name = file_name.rsplit(['/', '\\']).next().unwrap_or_default();
-    for field in fields.iter_mut().filter(|field| field.name == "key") {
-        field.value = field.value.replace("${filename}", name);
-    }
 }
 
 impl FormHead {
@@ -250,19 +61,12 @@ impl FormHead {
     /// `MissingContentLength`; `IncompleteBody` when the length can't hold the form.
     pub fn file(&self, content_length: Option<u64>) -> Result<FormFile, S3Error> {
         let total = content_length.ok_or_else(|| S3Error::new(&MISSING_CONTENT_LENGTH))?;
-        let tail = [b"\r\n", self.delimiter.as_slice(), b"--\r\n"].concat();
+        let tail = file::tail(&self.delimiter).len() as u64;
         let length = total
             .checked_sub(self.length)
-            .and_then(|rest| rest.checked_sub(tail.len() as u64))
+            .and_then(|rest| rest.checked_sub(tail))
             .ok_or_else(|| S3Error::new(&INCOMPLETE_BODY))?;
-        Ok(FormFile {
-            length,
-            left: length,
-            finder: Finder::new(&[b"\r\n", self.delimiter.as_slice()].concat()).into_owned(),
-            window: Vec::new(),
-            tail,
-            tail_seen: 0,
-        })
+        Ok(FormFile::new(length, &self.delimiter))
     }
 
     /// The fields that a PUT would carry as headers: content headers, `x-amz-*`, `acl`, `tagging`.
@@ -318,86 +122,6 @@ fn tags(document: &str) -> Result<String, S3Error> {
         encode_query(tag.only("Value")?.text(), &mut out);
     }
     Ok(out)
-}
-
-/// The form's file. Its bytes are handed on as they come; nothing may be committed before [`FormFile::finish`].
-#[derive(Debug)]
-pub struct FormFile {
-    length: u64,
-    left: u64,
-    /// Finds a boundary within what should be the file.
-    finder: Finder<'static>,
-    /// The last bytes that were seen, so that a boundary is found across pieces.
-    window: Vec<u8>,
-    tail: Vec<u8>,
-    tail_seen: usize,
-}
-
-impl FormFile {
-    /// In bytes.
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// Takes from `input` the file's next bytes; `None` when `input` is used up.
-    ///
-    /// # Errors
-    /// `MalformedPOSTRequest` when something follows the file.
-    pub fn next(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, S3Error> {
-        if input.is_empty() {
-            return Ok(None);
-        }
-        if self.left == 0 {
-            let tail = self.tail.get(self.tail_seen..).unwrap_or_default();
-            if !tail.starts_with(input) {
-                return Err(follows());
-            }
-            self.tail_seen += input.len();
-            input.clear();
-            return Ok(None);
-        }
-        let length = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(input.len());
-        let piece = input.split_to(length);
-        self.search(&piece)?;
-        self.left = self.left.saturating_sub(length as u64);
-        Ok(Some(piece))
-    }
-
-    /// Call when the body has ended.
-    ///
-    /// # Errors
-    /// `IncompleteBody`.
-    pub fn finish(self) -> Result<(), S3Error> {
-        if self.left == 0 && self.tail_seen == self.tail.len() {
-            Ok(())
-        } else {
-            Err(S3Error::new(&INCOMPLETE_BODY))
-        }
-    }
-
-    fn search(&mut self, piece: &[u8]) -> Result<(), S3Error> {
-        let overlap = self.finder.needle().len().saturating_sub(1);
-        self.window
-            .extend_from_slice(piece.get(..overlap.min(piece.len())).unwrap_or_default());
-        if self.finder.find(&self.window).is_some() || self.finder.find(piece).is_some() {
-            return Err(follows());
-        }
-        if piece.len() >= overlap {
-            self.window.clear();
-            self.window
-                .extend_from_slice(piece.get(piece.len() - overlap..).unwrap_or_default());
-        } else {
-            let surplus = self.window.len().saturating_sub(overlap);
-            self.window.drain(..surplus);
-        }
-        Ok(())
-    }
-}
-
-fn follows() -> S3Error {
-    malformed("The file must be the form's last field, and the body must end with its boundary.")
 }
 
 /// The document that `success_action_status` 201 asks for.

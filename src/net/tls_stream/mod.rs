@@ -2,67 +2,31 @@
 //! Large reads from the socket, records sealed straight into the buffer that is sent, and no buffer at all while a
 //! connection is idle. The usual stream reads its socket 4 KiB at a time and allocates for every record it sends.
 
+mod sealing;
+mod session;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
-use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{
-    ConnectionState, EncodeError, EncodeTlsData, ReadTraffic, UnbufferedStatus, WriteTraffic,
-};
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, ReadTraffic, WriteTraffic};
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use self::sealing::{OVERHEAD, RECORD, seal_some};
+use self::session::Session;
 use super::buffer::Buffer;
 
 /// More than any handshake message that rustls takes, with its records.
 const INCOMING_MAX: usize = 160 * 1024;
-/// Plaintext of a record (RFC 8446 section 5.1).
-const RECORD: usize = 16 * 1024;
-/// What a record adds at most: header, explicit nonce (TLS 1.2), content type, tag.
-const OVERHEAD: usize = 5 + 8 + 1 + 16;
 /// Room that a read from the socket has at least: a record.
 const READ_AT_LEAST: usize = RECORD + OVERHEAD + 256;
-/// Buffers that are together no longer go into one record.
-const JOINED: usize = 8 * 1024;
-
-/// Either end of a TLS connection.
-pub(super) trait Session: Unpin {
-    type Data;
-
-    fn process<'c, 'i>(
-        &'c mut self,
-        incoming: &'i mut [u8],
-    ) -> UnbufferedStatus<'c, 'i, Self::Data>;
-}
-
-impl Session for UnbufferedServerConnection {
-    type Data = ServerConnectionData;
-
-    fn process<'c, 'i>(
-        &'c mut self,
-        incoming: &'i mut [u8],
-    ) -> UnbufferedStatus<'c, 'i, Self::Data> {
-        self.process_tls_records(incoming)
-    }
-}
-
-impl Session for UnbufferedClientConnection {
-    type Data = ClientConnectionData;
-
-    fn process<'c, 'i>(
-        &'c mut self,
-        incoming: &'i mut [u8],
-    ) -> UnbufferedStatus<'c, 'i, Self::Data> {
-        self.process_tls_records(incoming)
-    }
-}
-
 pub(super) type ServerStream = TlsStream<UnbufferedServerConnection>;
 pub(super) type ClientStream = TlsStream<UnbufferedClientConnection>;
 
@@ -80,56 +44,6 @@ pub(super) struct TlsStream<S> {
     /// The socket ended.
     ended: bool,
     closing: bool,
-}
-
-impl Buffer {
-    /// Plaintext that can still be sealed into the buffer.
-    fn seal_room(&self) -> usize {
-        let (room, whole) = (self.room(), RECORD + OVERHEAD);
-        room / whole * RECORD + (room % whole).saturating_sub(OVERHEAD)
-    }
-
-    fn poll_send(&mut self, tcp: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.is_empty() {
-            let sent = ready!(Pin::new(&mut *tcp).poll_write(cx, self.filled()))?;
-            if sent == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.advance(sent);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn encode<D>(&mut self, mut data: EncodeTlsData<'_, D>) -> io::Result<()> {
-        let mut wanted = RECORD + OVERHEAD;
-        loop {
-            match data.encode(self.space(wanted)) {
-                Ok(n) => {
-                    self.filled_more(n);
-                    return Ok(());
-                }
-                Err(EncodeError::InsufficientSize(more)) if more.required_size > wanted => {
-                    wanted = more.required_size;
-                }
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
-    }
-
-    fn seal<D>(&mut self, writer: &mut WriteTraffic<'_, D>, plain: &[u8]) -> io::Result<()> {
-        let records = plain.len().div_ceil(RECORD);
-        let space = self.space(plain.len() + records * OVERHEAD);
-        let sealed = writer.encrypt(plain, space).map_err(io::Error::other)?;
-        self.filled_more(sealed);
-        Ok(())
-    }
-
-    fn close<D>(&mut self, writer: &mut WriteTraffic<'_, D>) -> io::Result<()> {
-        let space = self.space(RECORD + OVERHEAD);
-        let sealed = writer.queue_close_notify(space).map_err(io::Error::other)?;
-        self.filled_more(sealed);
-        Ok(())
-    }
 }
 
 /// What a round of processing came to.
@@ -276,33 +190,6 @@ impl<S: Session> TlsStream<S> {
             _ => Poll::Ready(Ok(sealed)),
         }
     }
-}
-
-/// Seals what fits; a head and a short body go into one record.
-fn seal_some<D>(
-    outgoing: &mut Buffer,
-    writer: &mut WriteTraffic<'_, D>,
-    bufs: &[io::IoSlice<'_>],
-) -> io::Result<usize> {
-    let total: usize = bufs.iter().map(|buf| buf.len()).sum();
-    if bufs.len() > 1 && total <= JOINED {
-        let mut joined = Vec::with_capacity(total);
-        bufs.iter().for_each(|buf| joined.extend_from_slice(buf));
-        outgoing.seal(writer, &joined)?;
-        return Ok(total);
-    }
-    let mut sealed = 0;
-    for buf in bufs.iter().filter(|buf| !buf.is_empty()) {
-        let n = buf.len().min(outgoing.seal_room());
-        if n > 0 {
-            outgoing.seal(writer, &buf[..n])?;
-            sealed += n;
-        }
-        if n < buf.len() {
-            break;
-        }
-    }
-    Ok(sealed)
 }
 
 /// Where plaintext goes first.
