@@ -253,7 +253,7 @@ fn the_disabled_samples_load() {
             names.push(gateway.services[0].name.clone());
         }
     }
-    for name in ["m365", "outlook", "pocketbase", "synapse"] {
+    for name in ["m365", "outlook", "pocketbase", "synapse", "teams"] {
         assert!(names.iter().any(|found| found == name), "{name}");
     }
 }
@@ -338,6 +338,52 @@ field = "title"
         let faults = load(GATEWAY, &RULE.replace("title", name)).unwrap_err();
         assert!(faults.contains("bodies in pieces"), "{faults}");
     }
+}
+
+/// A host belongs to one service: of the samples for Microsoft 365 one is enabled, which may serve what the others do too.
+#[test]
+fn the_samples_for_microsoft_365_stand_alone_or_in_one() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/services.d");
+    let texts = fs::read_dir(samples)
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .filter(|text| text.contains("\nkind = \"graph\""))
+        .map(|text| text.replace("UNIQUE", "1"));
+    let texts: Vec<String> = texts.collect();
+    assert!(texts.len() >= 2);
+    let both = lay(
+        GATEWAY,
+        &[("80-a.toml", &texts[0]), ("81-b.toml", &texts[1])],
+    );
+    let faults = config::load(both.path()).unwrap_err().to_string();
+    assert!(
+        faults.contains("the host `graph.microsoft.com` stands already"),
+        "{faults}"
+    );
+    let mut tables = texts
+        .iter()
+        .map(|text| text.parse::<toml::Table>().unwrap());
+    let mut one = tables.next().unwrap();
+    for other in tables {
+        for key in ["hosts", "host", "serves"] {
+            let held = one[key].as_array_mut().unwrap();
+            for value in other[key].as_array().unwrap() {
+                let name = |value: &toml::Value| value.get("name").unwrap_or(value).clone();
+                if !held.iter().any(|known| name(known) == name(value)) {
+                    held.push(value.clone());
+                }
+            }
+        }
+    }
+    let gateway = load(GATEWAY, &one.to_string()).unwrap();
+    let Kind::Graph(settings, _) = &gateway.services[0].kind else {
+        panic!("{:?}", gateway.services[0].kind);
+    };
+    assert_eq!(
+        settings.serves.len(),
+        one["serves"].as_array().unwrap().len()
+    );
+    assert_eq!(settings.hosts.len(), one["hosts"].as_array().unwrap().len());
 }
 
 /// What a service of every option decides stands in the documentation.

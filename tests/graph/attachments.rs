@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::gate::{Answer, Gate, plain, settings};
 use crate::mailbox::OUTLOOK;
-use crate::provider::{Fail, Provider};
+use crate::provider::{Fail, Provider, Seen};
 
 const CREATE: &str = "/v1.0/me/messages/AAMk=/attachments/createUploadSession";
 const VALUE: &str = "/v1.0/me/messages/AAMk=/attachments/attached/$value";
@@ -268,7 +268,7 @@ fn what_came_unsealed_passes_as_it_came() {
 }
 
 #[test]
-fn what_is_attached_for_readers_outside_goes_as_their_message_does() {
+fn what_is_attached_by_itself_is_sealed_and_not_for_readers_outside() {
     const MESSAGE: &str = "/v1.0/me/messages/AAMk=";
     let answer = |status, document: &serde_json::Value| {
         let kind = ("content-type", "application/json".to_owned());
@@ -284,30 +284,37 @@ fn what_is_attached_for_readers_outside_goes_as_their_message_does() {
         ];
         let target = format!("{MESSAGE}/attachments");
         let answered = gate.send("POST", &target, &[JSON], file.to_string().as_bytes());
+        (gate, answered)
+    };
+    let sealed = |allow: &[&str], address: &str| {
+        let (gate, answered) = attach(allow, address);
         assert_eq!(answered.status, 201, "{answered:?}");
         let body = gate.provider.seen.lock().unwrap().pop().unwrap().body;
-        (
-            gate,
-            serde_json::from_slice::<serde_json::Value>(&body).unwrap(),
-        )
+        let sealed: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        (gate, sealed)
     };
-    let (_, clear) = attach(&["mail-outside"], "b@example.com");
-    assert_eq!(clear, file);
+    // only the provider says that somebody outside is among the readers: that turns no sealing off
+    let (gate, refused) = attach(&["mail-outside"], "b@example.com");
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (403, "mail-outside")
+    );
+    let posted = |one: &Seen| one.method == "POST";
+    assert!(!gate.provider.seen.lock().unwrap().iter().any(posted));
     for (allow, address) in [
         (&["mail-outside"][..], "b@interieur.gouv.fr"),
         (&[], "b@example.com"),
     ] {
-        let (_, sealed) = attach(allow, address);
+        let (_, sealed) = sealed(allow, address);
         assert_ne!(sealed["contentBytes"], file["contentBytes"]);
     }
-    // long ones are always sealed
-    let (gate, _) = attach(&["mail-outside"], "b@example.com");
+    // nor do long ones
     let item =
         json!({"AttachmentItem": {"attachmentType": "file", "name": "a", "size": 3_500_000}});
     let refused = gate.send("POST", CREATE, &[JSON], item.to_string().as_bytes());
     assert_eq!(refused.code(), "mail-outside");
     // a sealed one does not go to whoever could not read it
-    let (_, sealed) = attach(&[], "b@example.com");
+    let (_, sealed) = sealed(&[], "b@example.com");
     for (attached, status) in [(&sealed, 403), (&file, 202)] {
         *gate.provider.canned.lock().unwrap() = vec![
             (

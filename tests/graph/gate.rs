@@ -8,7 +8,7 @@ use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use sceau::adapter::graph::Graph;
 use sceau::adapter::graph::filler::Spawn;
-use sceau::adapter::graph::settings::{Host, Redirects, Role, Settings};
+use sceau::adapter::graph::settings::{Host, Part, Redirects, Role, Settings};
 use sceau::adapter::{Adapter, Exchange};
 use sceau::body::{Fault, Plain, Upstream, Work};
 use sceau::error::Refusal;
@@ -72,6 +72,7 @@ pub fn settings() -> Settings {
             host(TENANT, Role::SharePoint),
             host(crate::mailbox::OUTLOOK, Role::Outlook),
         ],
+        serves: Part::ALL.to_vec(),
         redirects: Redirects::Leave,
         domains: vec!["interieur.gouv.fr".into()],
         subjects: true,
@@ -122,7 +123,6 @@ impl Answer {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
 
-    /// The gateway's own code.
     /// Of the gateway's own refusals, in Graph's form or SharePoint's.
     pub fn code(&self) -> String {
         let document = self.json();

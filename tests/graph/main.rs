@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod adversary;
 mod attachments;
 mod batches;
 mod chunks;
@@ -18,6 +19,7 @@ mod library;
 mod listings;
 mod long;
 mod mailbox;
+mod message_batches;
 mod messages;
 mod mime;
 mod provider;

@@ -356,20 +356,3 @@ fn tokens_that_the_provider_moves_do_not_open() {
     let shown = gate.send("GET", &format!("{target}/$value"), &[], b"");
     assert_eq!(shown.code(), "object-damaged");
 }
-
-#[test]
-fn messages_do_not_travel_in_a_batch() {
-    let gate = gate(
-        &[],
-        vec![("POST", "/", answer(200, &json!({"responses": []})))],
-    );
-    let inner = json!({"id": "1", "method": "POST", "url": "/me/sendMail", "headers": {"content-type": "application/json"},
-        "body": {"message": mail(&to(INSIDE))}});
-    let answered = send(&gate, "POST", "/v1.0/$batch", &json!({"requests": [inner]}));
-    assert_eq!(answered.json()["responses"][0]["status"], 403);
-    assert!(
-        sent(&gate)
-            .iter()
-            .all(|(_, body)| !String::from_utf8_lossy(body).contains("Vigipirate"))
-    );
-}

@@ -2,19 +2,20 @@
 //! if it came by itself. What is refused is answered inside, and so is what depends on it. Both documents are spliced.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, request};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::found::Kind;
+use super::messages::{WRITTEN, too_large};
 use super::session::begun;
 use super::table::Verb;
-use super::upstream::{Ask, is_json, put};
+use super::upstream::{Ask, is_json, is_sent, put};
 use super::write::check_change;
 use super::{Call, DOCUMENT, Detail, Graph, detail, error};
 use crate::body::{Cleared, Plain, Released};
@@ -34,7 +35,7 @@ struct Batch<'d> {
     requests: Vec<&'d RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Inner<'d> {
     #[serde(borrow)]
@@ -43,12 +44,30 @@ struct Inner<'d> {
     method: Cow<'d, str>,
     #[serde(borrow)]
     url: Cow<'d, str>,
-    #[serde(default)]
-    headers: std::collections::BTreeMap<String, String>,
-    #[serde(borrow)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, String>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     body: Option<&'d RawValue>,
-    #[serde(default, rename = "dependsOn")]
+    #[serde(default, rename = "dependsOn", skip_serializing_if = "Vec::is_empty")]
     depends_on: Vec<String>,
+}
+
+impl Inner<'_> {
+    /// As it goes up: with the fields that would go alone, and its body as it was judged.
+    fn sent(mut self, body: Option<String>) -> Result<String, Refusal> {
+        self.headers
+            .retain(|name, _| is_sent(name) || name.eq_ignore_ascii_case("content-type"));
+        let broken = |error| Refusal::new(&INTERNAL).cause(error);
+        let body = body
+            .map(RawValue::from_string)
+            .transpose()
+            .map_err(broken)?;
+        let inner = Inner {
+            body: body.as_deref().or(self.body),
+            ..self
+        };
+        serde_json::to_string(&inner).map_err(broken)
+    }
 }
 
 #[derive(Deserialize)]
@@ -63,7 +82,7 @@ struct Answered<'d> {
     id: Cow<'d, str>,
     status: u16,
     #[serde(default)]
-    headers: std::collections::BTreeMap<String, Value>,
+    headers: BTreeMap<String, Value>,
     #[serde(borrow)]
     body: Option<&'d RawValue>,
 }
@@ -74,6 +93,9 @@ struct Sent {
     detail: Detail,
     head: request::Parts,
 }
+
+/// What becomes of an inner request, with its body where that changes.
+type Judged = (request::Parts, Detail, Option<String>);
 
 /// Where a part of a document stands in it.
 fn span(document: &str, part: &str) -> Range<usize> {
@@ -98,34 +120,43 @@ impl Graph {
         if batch.requests.is_empty() || batch.requests.len() > MOST {
             return Err(Refusal::new(&PROTOCOL).message("A batch holds 1 to 20 requests."));
         }
-        let (mut sent, mut local, mut ids) = (Vec::new(), Vec::new(), BTreeSet::new());
-        let mut refused: BTreeSet<String> = BTreeSet::new();
-        let mut pieces = Vec::new();
+        let mut inner: Vec<Inner<'_>> = Vec::with_capacity(batch.requests.len());
         for raw in &batch.requests {
-            let inner: Inner<'_> = serde_json::from_str(raw.get()).map_err(malformed)?;
-            let id = inner.id.clone().into_owned();
-            if !ids.insert(id.clone()) {
-                return Err(malformed(()));
-            }
-            let judged = match inner.depends_on.iter().any(|id| refused.contains(id)) {
-                true => Err(dependent()),
-                false => self.judge(call, &inner),
-            };
+            inner.push(serde_json::from_str(raw.get()).map_err(malformed)?);
+        }
+        let ids: BTreeSet<_> = inner
+            .iter()
+            .map(|one| one.id.to_ascii_lowercase())
+            .collect();
+        if ids.len() != inner.len() {
+            return Err(malformed(()));
+        }
+        let mut judged = Vec::with_capacity(inner.len());
+        for one in &inner {
+            judged.push(self.judge(call, one).await);
+        }
+        drop_dependents(&inner, &mut judged);
+        let (mut sent, mut local, mut pieces) = (Vec::new(), Vec::new(), Vec::new());
+        for (one, judged) in inner.into_iter().zip(judged) {
+            let id = one.id.clone().into_owned();
             match judged {
                 Ok((head, detail, body)) => {
-                    pieces.push(with_body(raw.get(), inner.body.map(RawValue::get), body));
+                    pieces.push(one.sent(body)?);
                     sent.push(Sent { id, detail, head });
                 }
-                Err(refusal) => {
-                    local.push(self.inner_answer(call, &id, &refusal));
-                    refused.insert(id);
-                }
+                Err(refusal) => local.push(self.inner_answer(call, &id, &refusal)),
             }
         }
         if sent.is_empty() {
             return Ok(answer(format!("{{\"responses\":[{}]}}", local.join(","))));
         }
         let request = format!("{{\"requests\":[{}]}}", pieces.join(","));
+        if request.len() > WRITTEN {
+            return Err(too_large(format!(
+                "Sealed, the batch has {} bytes; the service takes {WRITTEN}.",
+                request.len()
+            )));
+        }
         let ask = Ask::from_client(call).header(CONTENT_TYPE, "application/json");
         let response = self.send(ask, Cleared::document(request, permit)).await?;
         if response.status() != StatusCode::OK || !is_json(response.headers()) {
@@ -142,11 +173,7 @@ impl Graph {
     }
 
     /// What becomes of an inner request, and of its body where that changes.
-    fn judge(
-        &self,
-        call: &Call<'_>,
-        inner: &Inner<'_>,
-    ) -> Result<(request::Parts, Detail, Option<String>), Refusal> {
+    async fn judge(&self, call: &Call<'_>, inner: &Inner<'_>) -> Result<Judged, Refusal> {
         let head = head(call, inner)?;
         let detail = detail(&self.settings, &head)?;
         if let Verdict::Refuse(why) = self.policy.decide(detail.row.class) {
@@ -176,14 +203,17 @@ impl Graph {
                 Some(String::from_utf8(begun).map_err(malformed)?)
             }
             Verb::CreateSession | Verb::Relay => None,
+            Verb::Message(action) => {
+                let inner = detail.call(call, &head);
+                self.inner_message(&inner, action, body).await?
+            }
             Verb::PutContent
             | Verb::Session
             | Verb::Commit
             | Verb::Batch
             | Verb::RestPut
             | Verb::RestItems
-            | Verb::RestChunk
-            | Verb::Message(_) => return alone(),
+            | Verb::RestChunk => return alone(),
             Verb::Never => return Err(Refusal::new(&INTERNAL)),
         };
         Ok((head, detail, changed))
@@ -204,15 +234,22 @@ impl Graph {
         let list: Vec<&RawValue> =
             serde_json::from_str(outer.responses.get()).map_err(|_| wrong())?;
         let mut all = local.to_vec();
+        let mut open: BTreeSet<&str> = sent.iter().map(|sent| sent.id.as_str()).collect();
         for raw in list {
             let one: Answered<'_> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
             let Some(asked) = sent.iter().find(|sent| sent.id == *one.id) else {
                 return Err(wrong());
             };
+            if !open.remove(&*one.id) {
+                return Err(wrong());
+            }
             all.push(match self.inner(call, asked, &one).await {
                 Ok(body) => with_body(raw.get(), one.body.map(RawValue::get), body),
                 Err(refusal) => self.inner_answer(call, &one.id, &refusal),
             });
+        }
+        if !open.is_empty() {
+            return Err(wrong());
         }
         let at = span(&document, outer.responses.get());
         Ok(format!(
@@ -241,15 +278,15 @@ impl Graph {
         if asked.detail.row.verb == Verb::Content && (200..300).contains(&one.status) {
             return Err(wrong());
         }
+        if let Verb::Message(action) = asked.detail.row.verb
+            && (200..300).contains(&one.status)
+        {
+            return self.inner_answer_opened(action, text);
+        }
         if !text.starts_with(['{', '[']) {
             return Ok(None);
         }
-        let inner = Call {
-            head: &asked.head,
-            row: asked.detail.row,
-            drive: asked.detail.drive.as_deref(),
-            ..*call
-        };
+        let inner = asked.detail.call(call, &asked.head);
         if asked.detail.row.verb == Verb::CreateSession && (200..300).contains(&one.status) {
             self.adopt(&inner, text.as_bytes()).await?;
         }
@@ -272,6 +309,39 @@ impl Graph {
     }
 }
 
+impl Detail {
+    fn call<'a>(&'a self, outer: &Call<'a>, head: &'a request::Parts) -> Call<'a> {
+        Call {
+            head,
+            row: self.row,
+            drive: self.drive.as_deref(),
+            ..*outer
+        }
+    }
+}
+
+/// What depends on a refused request, wherever it stands, is refused too.
+fn drop_dependents(inner: &[Inner<'_>], judged: &mut [Result<Judged, Refusal>]) {
+    loop {
+        let refused: BTreeSet<&str> = inner
+            .iter()
+            .zip(&*judged)
+            .filter_map(|(one, judged)| judged.is_err().then_some(&*one.id))
+            .collect();
+        let next = inner.iter().zip(judged.iter_mut()).find(|(one, judged)| {
+            judged.is_ok()
+                && one
+                    .depends_on
+                    .iter()
+                    .any(|id| refused.contains(id.as_str()))
+        });
+        match next {
+            Some((_, judged)) => *judged = Err(dependent()),
+            None => return,
+        }
+    }
+}
+
 /// The inner request as if it had come by itself.
 fn head(call: &Call<'_>, inner: &Inner<'_>) -> Result<request::Parts, Refusal> {
     let version = call.head.uri.path().trim_start_matches('/');
@@ -288,6 +358,11 @@ fn head(call: &Call<'_>, inner: &Inner<'_>) -> Result<request::Parts, Refusal> {
     for (name, value) in &inner.headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(malformed)?;
         headers.append(name, HeaderValue::from_str(value).map_err(malformed)?);
+    }
+    for name in [http::header::AUTHORIZATION, http::header::USER_AGENT] {
+        if let (false, Some(value)) = (headers.contains_key(&name), call.head.headers.get(&name)) {
+            headers.insert(name, value.clone());
+        }
     }
     let host = HeaderValue::from_str(call.authority).map_err(malformed)?;
     headers.insert(http::header::HOST, host);

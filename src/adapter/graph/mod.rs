@@ -142,7 +142,7 @@ fn detail(settings: &Settings, head: &request::Parts) -> Result<Detail, Refusal>
     let route = route.ok_or_else(|| {
         Refusal::new(&OPERATION_DENIED).message("This version of the interface is not known here.")
     })?;
-    let row = table::classify(&head.method, &route, &head.headers)?;
+    let row = table::classify(&head.method, &route, &head.headers, &settings.serves)?;
     table::check_query(row, head.uri.query().unwrap_or_default())?;
     Ok(Detail {
         row,

@@ -260,7 +260,7 @@ fn drive_api<'p>(segments: &[&'p str]) -> Route<'p> {
     }
 }
 
-/// Whether the places are those of a pattern: words, `{}` for any one, `{id}` for one that may hold colons, `**` for any rest, `<drive>`, `<item>`, `<who>` at the beginning for `me` or `users/ID`, and
+/// Whether the places are those of a pattern: words, `{}` for any one that is no word of OData (`$count`), `{id}` for one that may hold colons, `**` for any rest, `<drive>`, `<item>`, `<who>` at the beginning for `me` or `users/ID`, and
 /// `name()` for a function with any arguments, or none and no parentheses.
 pub(super) fn matches(pattern: &str, places: &[Place<'_>]) -> bool {
     let places = match pattern.strip_prefix("<who>") {
@@ -282,7 +282,7 @@ pub(super) fn matches(pattern: &str, places: &[Place<'_>]) -> bool {
         let fits = match (part, place) {
             ("<drive>", Place::Drive) | ("<item>", Place::Item) => true,
             ("{id}", Place::Word(word)) => !word.ends_with(':') && !word.contains('('),
-            ("{}", Place::Word(word)) => !word.contains(':') && !word.contains('('),
+            ("{}", Place::Word(word)) => !word.contains([':', '(']) && !word.starts_with('$'),
             (part, Place::Word(word)) => match part.strip_suffix("()") {
                 Some(name) => function(word).eq_ignore_ascii_case(name),
                 None => word.eq_ignore_ascii_case(part),

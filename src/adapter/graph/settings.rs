@@ -22,6 +22,41 @@ pub struct Host {
     pub role: Role,
 }
 
+/// What the service serves of all that its hosts have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Drives, and SharePoint's own interface.
+    Files,
+    Mail,
+    Calendars,
+    Contacts,
+    /// To-Do and Planner.
+    Tasks,
+    Teams,
+}
+
+impl Part {
+    pub const ALL: [Self; 6] = [
+        Self::Files,
+        Self::Mail,
+        Self::Calendars,
+        Self::Contacts,
+        Self::Tasks,
+        Self::Teams,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Mail => "mail",
+            Self::Calendars => "calendars",
+            Self::Contacts => "contacts",
+            Self::Tasks => "tasks",
+            Self::Teams => "teams",
+        }
+    }
+}
+
 /// What becomes of a download's redirect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redirects {
@@ -38,6 +73,7 @@ pub struct Settings {
     /// Tenant, service and namespace, bound in every key.
     pub context: Context,
     pub hosts: Vec<Host>,
+    pub serves: Vec<Part>,
     pub redirects: Redirects,
     /// Longest file of a simple PUT, in sealed bytes.
     pub max_put: u64,

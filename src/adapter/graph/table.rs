@@ -2,9 +2,11 @@
 
 use http::{HeaderMap, Method};
 
+use super::messages::filter::may_be_asked;
 use super::messages::table::{self as messages, Action};
 use super::route::{self, Api, Route};
-use crate::error::{OPERATION_UNKNOWN, PROTOCOL, Refusal, SEARCH_SEALED};
+use super::settings::Part;
+use crate::error::{OPERATION_DENIED, OPERATION_UNKNOWN, PROTOCOL, Refusal, SEARCH_SEALED};
 use crate::policy::Class;
 
 /// Which handler serves a family.
@@ -151,9 +153,15 @@ pub(super) const fn at(api: Api, row: Row) -> Row {
     Row { api, ..row }
 }
 
-/// In the order in which they are looked through.
+/// In the order in which they are looked through; messages come behind. `None`: whatever is served.
+const PARTS: [(Option<Part>, &[Row]); 3] = [
+    (Some(Part::Files), FILES),
+    (None, ANYWHERE),
+    (Some(Part::Files), SHAREPOINT),
+];
+
 #[rustfmt::skip]
-pub const ROWS: &[Row] = &[
+const FILES: &[Row] = &[
     // contents
     pass("GetContent", "GET HEAD", "<drive>/<item>/content", Verb::Content, SEALED),
     pass("GetContent", "GET HEAD", "<drive>/<item>/contentStream", Verb::Content, SEALED),
@@ -217,7 +225,10 @@ pub const ROWS: &[Row] = &[
     deny("Search", "search/**", SEARCHES),
     deny("OneNote", "me/onenote/**", ONENOTE),
     deny("OneNote", "{}/{}/onenote/**", ONENOTE),
-    // where things are
+];
+
+#[rustfmt::skip]
+const ANYWHERE: &[Row] = &[
     by(DIRECTORY, "ReadDirectory", "GET", "me", READS),
     by(DIRECTORY, "ReadDirectory", "GET", "users", READS),
     by(DIRECTORY, "ReadDirectory", "GET", "users/{}", READS),
@@ -232,7 +243,10 @@ pub const ROWS: &[Row] = &[
     by(DIRECTORY, "ReadDirectory", "GET", "me/memberOf", READS),
     by(DIRECTORY, "ReadDirectory", "GET", "me/followedSites", READS),
     pass("Batch", "POST", "$batch", Verb::Batch, "each inner request is judged by itself"),
-    // SharePoint
+];
+
+#[rustfmt::skip]
+const SHAREPOINT: &[Row] = &[
     at(Api::Page, pass("Download", "GET HEAD", "_layouts/15/download.aspx", Verb::Content, SEALED)),
     at(Api::Page, pass("Download", "GET HEAD", "{}/_layouts/15/download.aspx", Verb::Content, SEALED)),
     at(Api::Page, pass("Download", "GET HEAD", "{}/{}/_layouts/15/download.aspx", Verb::Content, SEALED)),
@@ -370,19 +384,25 @@ const QUERY: &[&str] = &[
 ];
 
 /// # Errors
-/// The request is of no family, or holds what changes its meaning.
+/// The request is of no family, or of one that is not served, or holds what changes its meaning.
 pub(super) fn classify(
     method: &Method,
     route: &Route<'_>,
     headers: &HeaderMap,
+    serves: &[Part],
 ) -> Result<&'static Row, Refusal> {
     let method = meant(method, route.api, headers)?;
-    let row = find(&method, route).ok_or_else(|| {
+    let (part, row) = find(&method, route).ok_or_else(|| {
         let mut refusal = Refusal::new(&OPERATION_UNKNOWN);
         // clients try again when they are answered 501
         refusal.status = Some(403);
         refusal
     })?;
+    // what is never served says why by itself
+    if let Some(part) = part.filter(|part| !serves.contains(part) && row.verb != Verb::Never) {
+        return Err(Refusal::new(&OPERATION_DENIED)
+            .message(format!("This service does not serve `{}`.", part.name())));
+    }
     match REFUSED_FIELDS
         .iter()
         .filter(|(name, _)| route.api != Api::Rest || *name != "x-http-method")
@@ -406,8 +426,15 @@ fn meant(method: &Method, api: Api, headers: &HeaderMap) -> Result<Method, Refus
     }
 }
 
-fn find(method: &Method, route: &Route<'_>) -> Option<&'static Row> {
-    ROWS.iter().chain(messages::ROWS).find(|row| {
+/// All families, each with the part that it belongs to.
+fn families() -> impl Iterator<Item = (Option<Part>, &'static Row)> {
+    let messages = messages::PARTS.map(|(part, rows)| (Some(part), rows));
+    let parts = PARTS.into_iter().chain(messages);
+    parts.flat_map(|(part, rows)| rows.iter().map(move |row| (part, row)))
+}
+
+fn find(method: &Method, route: &Route<'_>) -> Option<(Option<Part>, &'static Row)> {
+    families().find(|(_, row)| {
         let served =
             row.methods == "*" || row.methods.split(' ').any(|name| name == method.as_str());
         served && row.api == route.api && route::matches(row.pattern, &route.places)
@@ -427,12 +454,24 @@ pub(super) fn check_query(row: &Row, query: &str) -> Result<(), Refusal> {
             .decode_utf8_lossy()
             .to_ascii_lowercase()
     };
+    if row.reason == SEARCHES {
+        return Err(Refusal::new(&SEARCH_SEALED).message(SEARCHES));
+    }
     let message = matches!(row.verb, Verb::Message(_));
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decoded(name);
-        if message && messages::may_be_asked(&name, &decoded(value)) {
+        let value = decoded(value);
+        if message && may_be_asked(&name, &value) {
             continue;
+        }
+        let within = name.ends_with("expand")
+            && ["filter=", "search=", "orderby="]
+                .iter()
+                .any(|asked| value.contains(asked));
+        let sorted = message && matches!(name.as_str(), "$orderby" | "orderby");
+        if within || sorted {
+            return Err(Refusal::new(&SEARCH_SEALED));
         }
         if matches!(
             name.as_str(),
@@ -441,7 +480,7 @@ pub(super) fn check_query(row: &Row, query: &str) -> Result<(), Refusal> {
             return Err(Refusal::new(&SEARCH_SEALED));
         }
         if name == "format" || name == "width" || name == "height" {
-            return Err(Refusal::new(&crate::error::OPERATION_DENIED).message(PLAINTEXT));
+            return Err(Refusal::new(&OPERATION_DENIED).message(PLAINTEXT));
         }
         if !QUERY.contains(&name.as_str()) {
             return Err(Refusal::new(&PROTOCOL)
@@ -457,7 +496,7 @@ mod tests {
 
     #[test]
     fn every_family_has_its_reason_and_a_method() {
-        for row in ROWS {
+        for (_, row) in families() {
             assert!(row.reason.len() > 10, "{}", row.name);
             let known = |name: &str| {
                 matches!(
@@ -476,8 +515,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_served_is_refused() {
+        for (path, part) in [
+            ("/v1.0/me/drive/root/children", Part::Files),
+            ("/v1.0/me/messages", Part::Mail),
+            ("/v1.0/me/events", Part::Calendars),
+            ("/v1.0/me/contacts", Part::Contacts),
+            ("/v1.0/me/planner/tasks", Part::Tasks),
+            ("/v1.0/me/chats", Part::Teams),
+        ] {
+            let route = route::graph(path).unwrap();
+            let classified = |serves: &[Part]| {
+                classify(&Method::GET, &route, &HeaderMap::new(), serves).map(|row| row.name)
+            };
+            assert!(classified(&[part]).is_ok(), "{path}");
+            let others: Vec<Part> = Part::ALL.into_iter().filter(|one| *one != part).collect();
+            let refusal = classified(&others).unwrap_err();
+            assert_eq!(refusal.code.name, "operation-denied", "{path}");
+            assert!(refusal.message.unwrap().contains(part.name()), "{path}");
+        }
+        let route = route::graph("/v1.0/me").unwrap();
+        assert!(classify(&Method::GET, &route, &HeaderMap::new(), &[Part::Teams]).is_ok());
+    }
+
+    #[test]
     fn a_query_that_is_not_known_is_refused() {
-        let row = ROWS.iter().find(|row| row.name == "ListChildren").unwrap();
+        let row = FILES.iter().find(|row| row.name == "ListChildren").unwrap();
         for query in [
             "",
             "$top=200&$skiptoken=x",

@@ -329,6 +329,12 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     is_one_of(headers, &["application/json", "text/json"])
 }
 
+/// Whether a field of the client's head goes to the provider, names of the fields that say who asks among them.
+pub(super) fn is_sent(name: &str) -> bool {
+    let known = |sent: &str| name.eq_ignore_ascii_case(sent);
+    SENT.iter().chain(&WHO).any(|sent| known(sent))
+}
+
 /// Whether there is a body of one of these types.
 pub(super) fn is_one_of(headers: &HeaderMap, types: &[&str]) -> bool {
     let media = text(headers, CONTENT_TYPE).unwrap_or_default();

@@ -8,7 +8,7 @@ use rustls_pki_types::CertificateDer;
 use toml::de::DeValue;
 
 use super::{Identity, LANGUAGES, Particulars, Rest, policy};
-use crate::adapter::graph::settings::{Host, Redirects, Role, Settings};
+use crate::adapter::graph::settings::{Host, Part, Redirects, Role, Settings};
 use crate::adapter::graph::table::GROUPS;
 use crate::config::files::{Files, read_certificates};
 use crate::config::lowered::{Kind, Transport};
@@ -23,6 +23,16 @@ const ROLES: &[(&str, Role)] = &[
 ];
 const REDIRECTS: &[(&str, Redirects)] =
     &[("leave", Redirects::Leave), ("follow", Redirects::Follow)];
+
+const PARTS: &[(&str, Part)] = &[
+    (Part::Files.name(), Part::Files),
+    (Part::Mail.name(), Part::Mail),
+    (Part::Calendars.name(), Part::Calendars),
+    (Part::Contacts.name(), Part::Contacts),
+    (Part::Tasks.name(), Part::Tasks),
+    (Part::Teams.name(), Part::Teams),
+];
+const EVERYTHING: &str = "[\"files\", \"mail\", \"calendars\", \"contacts\", \"tasks\", \"teams\"]";
 
 const SUBJECTS: &[(&str, bool)] = &[("sealed", true), ("clear", false)];
 
@@ -39,6 +49,7 @@ pub(super) fn read(
     files: &Files,
     identity: Option<Identity>,
 ) -> Particulars {
+    let serves = root.or("serves", EVERYTHING, value::list(value::one_of(PARTS)));
     let redirects = root.or("redirects", "\"leave\"", value::one_of(REDIRECTS));
     let domains = root.or("domains", "[]", value::list(value::host));
     let subjects = root.or("subjects", "\"sealed\"", value::one_of(SUBJECTS));
@@ -60,6 +71,7 @@ pub(super) fn read(
                     name: identity.name,
                     context: identity.context,
                     hosts: std::iter::once(first).chain(others).collect(),
+                    serves: serves?,
                     redirects: redirects?,
                     max_put: upstream.max_put,
                     domains: domains?,

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body::Body as _;
 
+use super::picture;
 use super::tree::Node;
 use crate::body::{Plain, SealBody, SealPlan};
 use crate::error::{INTERNAL, PROTOCOL, Refusal};
@@ -60,11 +61,11 @@ pub(super) fn seal(file: Vec<u8>, plan: SealPlan) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// Whether the bytes say that they are a sealed file.
-pub(super) fn is_sealed(bytes: &[u8]) -> bool {
-    bytes
-        .first_chunk::<HEADER>()
-        .is_some_and(|header| !matches!(RunHeader::parse(header), Err(OpenError::NotSealed)))
+/// The file as it was sealed, out of the picture that may stand around it. `None`: it was not sealed.
+pub(super) fn sealed_in(bytes: &[u8]) -> Option<&[u8]> {
+    let file = picture::inside(bytes).unwrap_or(bytes);
+    let header = file.first_chunk::<HEADER>()?;
+    (!matches!(RunHeader::parse(header), Err(OpenError::NotSealed))).then_some(file)
 }
 
 /// Opens a file that is in memory. `None`: it was not sealed; mail from outside is not.
@@ -74,11 +75,12 @@ pub(super) fn is_sealed(bytes: &[u8]) -> bool {
 pub(super) fn open(
     lookup: Arc<dyn KeyLookup>,
     context: Arc<Context>,
-    mut sealed: Vec<u8>,
+    bytes: &[u8],
 ) -> Result<Option<Vec<u8>>, OpenError> {
-    if !is_sealed(&sealed) {
+    let Some(sealed) = sealed_in(bytes) else {
         return Ok(None);
-    }
+    };
+    let mut sealed = sealed.to_vec();
     let length = sealed.len() as u64;
     let first = sealed.first_chunk::<HEADER>().map(RunHeader::parse);
     // of a session, where each fragment is a run

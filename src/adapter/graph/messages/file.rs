@@ -3,7 +3,7 @@
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, RANGE};
 use http::{HeaderValue, Response, StatusCode, response};
 
-use super::{Graph, READ, attachment};
+use super::{Graph, READ, attachment, picture};
 use crate::adapter::graph::Call;
 use crate::adapter::graph::upstream::{Ask, put, text};
 use crate::adapter::opening;
@@ -27,14 +27,13 @@ impl Graph {
             return self.answer(call, response);
         }
         let (head, body) = response.into_parts();
-        let (front, body) = body.peek(HEADER).await.map_err(broken)?;
-        match (attachment::is_sealed(&front), range::total(&head.headers)) {
-            (false, _) => self.clear_file(head, body).await,
-            (true, Some(sealed)) => self.sealed_file(call, &front, sealed, head, body).await,
-            (true, None) => {
-                let bytes = body.collect(READ).await?;
-                let opened = attachment::open(self.epochs.clone(), self.context.clone(), bytes);
-                let file = opened.map_err(opening::refusal)?.unwrap_or_default();
+        let (front, body) = body.peek(picture::FRONT + HEADER).await.map_err(broken)?;
+        let length = range::total(&head.headers).filter(|_| picture::inside(&front).is_none());
+        match (attachment::sealed_in(&front), length) {
+            (None, _) => self.clear_file(head, body).await,
+            (Some(_), Some(sealed)) => self.sealed_file(call, &front, sealed, head, body).await,
+            (Some(_), None) => {
+                let file = self.opened_file(body.collect(READ).await?)?;
                 self.held_file(&head, file)
             }
         }
@@ -49,7 +48,10 @@ impl Graph {
         body: Sealed,
     ) -> Result<Response<Released>, Refusal> {
         let damaged = || opening::refusal(crate::seal::OpenError::Header);
-        let file = self.opener.file(front, sealed)?.ok_or_else(damaged)?;
+        let file = self
+            .opener
+            .file(front.get(..HEADER).unwrap_or(front), sealed)?
+            .ok_or_else(damaged)?;
         let fetch = |range| self.attached_piece(call, range);
         let wanted = text(&call.head.headers, RANGE).and_then(range::parse);
         let mut headers = self.head(head.status, &head.headers)?;

@@ -3,10 +3,14 @@
 
 mod attachment;
 mod file;
+pub(super) mod filter;
+mod html;
+mod inner;
 mod markup;
 mod mime;
 mod open;
 mod people;
+mod picture;
 mod pieces;
 mod shape;
 pub mod table;
@@ -14,24 +18,25 @@ mod tree;
 mod upload;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 
 use self::mime::Outgoing;
 use self::people::Readers;
 use self::pieces::Sealing;
-use self::shape::Writing;
+use self::shape::{Treat, Writing};
 use self::table::{Action, Document};
 use self::tree::Node;
 use super::upstream::{Ask, is_json, put, text};
 use super::{Call, Graph, none};
+use crate::adapter::opening;
 use crate::body::{Cleared, Plain, Released, SealPlan, Sealed, Tail};
-use crate::error::{PROTOCOL, Refusal, TOO_LARGE};
+use crate::error::{PROTOCOL, Refusal, TOO_LARGE, UPSTREAM_INVALID};
 use crate::policy::DocumentPermit;
 use crate::seal::trailer::Digests;
 use crate::seal::{ObjectId, Salt, SaltSource};
 
 /// The longest document that a client sends: the service takes 4 MB (Microsoft Graph, "Attach large files").
-const WRITTEN: usize = 4_000_000;
+pub(super) const WRITTEN: usize = 4_000_000;
 /// The longest document that is opened for a client; it is held whole.
 const READ: usize = 32 * 1024 * 1024;
 /// A Teams message, markup included (Microsoft Teams, "Limits and specifications").
@@ -49,16 +54,19 @@ enum Written {
 }
 
 impl Written {
-    /// The people whom it names.
-    fn people(&self, document: Document) -> Vec<String> {
+    /// The readers whom it names.
+    ///
+    /// # Errors
+    /// One of them has no address.
+    fn people(&self, document: Document) -> Result<Vec<String>, Refusal> {
         match self {
-            Self::Nothing => Vec::new(),
+            Self::Nothing => Ok(Vec::new()),
             Self::Json(_, node) => {
                 let mut named = Vec::new();
-                shape::people(document.shape(), node, &mut named);
-                named.into_iter().map(str::to_owned).collect()
+                shape::people(document.shape(), node, &mut named)?;
+                Ok(named.into_iter().map(str::to_owned).collect())
             }
-            Self::Mime(_, message) => message.people(),
+            Self::Mime(_, message) => Ok(message.people()),
         }
     }
 
@@ -80,40 +88,41 @@ impl Graph {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         match action {
-            Action::Read => {
+            Action::Read(document) => {
                 none(body).await?;
                 let response = self.ask(Ask::from_client(call)).await?;
-                self.opened_message(call, response).await
+                let nothing = !is_json(response.headers()) && response.status() == StatusCode::OK;
+                if nothing {
+                    return Err(no_document());
+                }
+                self.opened_message(call, document, response).await
             }
-            Action::Write(document) => self.write(call, document, permit, body).await,
+            Action::Write(_) | Action::Answer | Action::Respond => {
+                let document = action.document();
+                let written = self.written(call, document, body).await?;
+                if document == Document::Attachment {
+                    self.check_attached(call, 1).await?;
+                }
+                let readers = self.readers(call, action, &written).await?;
+                self.send_written(call, document, &readers, permit, written)
+                    .await
+            }
             Action::Attach => self.attachment_session(call, permit, body).await,
             Action::Whole => {
                 none(body).await?;
                 self.whole_message(call).await
             }
-            Action::Answer => self.answer_message(call, permit, body).await,
-            Action::Send => self.send_draft(call, body).await,
+            Action::Send => {
+                none(body).await?;
+                self.check_draft(call).await?;
+                let response = self.ask(Ask::from_client(call)).await?;
+                self.answer(call, response)
+            }
             Action::File => {
                 none(body).await?;
                 self.attached_file(call).await
             }
         }
-    }
-
-    async fn write(
-        &self,
-        call: &Call<'_>,
-        document: Document,
-        permit: &DocumentPermit,
-        body: Plain,
-    ) -> Result<Response<Released>, Refusal> {
-        let written = self.written(call, document, body).await?;
-        let readers = match document {
-            Document::Attachment => self.readers_of_attached(call, 1).await?,
-            _ => self.readers(call, &written.people(document))?,
-        };
-        self.send_written(call, document, &readers, permit, written)
-            .await
     }
 
     async fn written(
@@ -126,22 +135,19 @@ impl Graph {
         if bytes.is_empty() && document != Document::Whole {
             return Ok(Written::Nothing);
         }
-        let media = text(&call.head.headers, CONTENT_TYPE).unwrap_or_default();
-        let media = media.split(';').next().unwrap_or_default().trim();
         let mime = match document {
             Document::Whole => true,
             Document::Mail => call.head.method == Method::POST,
             _ => matches!(document, Document::SendMail | Document::Answer),
         };
-        if mime && media.eq_ignore_ascii_case("text/plain") {
+        if mime && is_media(call, "text/plain") {
             let message = Outgoing::read(&bytes)?;
             return Ok(Written::Mime(bytes, message));
         }
-        if document == Document::Whole || !media.eq_ignore_ascii_case("application/json") {
-            return Err(Refusal::new(&PROTOCOL).message(
-                "Documents are JSON here; a whole message may be MIME in base64 (`text/plain`).",
-            ));
+        if document == Document::Whole {
+            return Err(undescribed());
         }
+        described(call)?;
         let node = Node::parse(&bytes)?;
         Ok(Written::Json(bytes, node))
     }
@@ -155,41 +161,45 @@ impl Graph {
         written: Written,
     ) -> Result<Response<Released>, Refusal> {
         let mut ask = Ask::from_client(call);
-        let sealed = match (&written, readers) {
-            (Written::Nothing, _) => None,
-            (Written::Mime(bytes, _), Readers::Outside(_)) => Some(bytes.clone()),
-            _ => Some(self.seal_written(call, document, readers, &written)?),
-        };
         if let Some(media) = written.media() {
             ask = ask.header(CONTENT_TYPE, media);
         }
-        let body = match (sealed, readers) {
-            (None, _) => Cleared::empty(),
-            (Some(sealed), Readers::Inside) => Cleared::document(sealed, permit),
-            (Some(clear), Readers::Outside(permit)) => {
+        let body = match (&written, readers) {
+            (Written::Nothing, _) => Cleared::empty(),
+            (_, Readers::Inside) => {
+                let sealed = self.seal_written(call, document, false, &written)?;
+                Cleared::document(sealed, permit)
+            }
+            (Written::Mime(bytes, _), Readers::Outside(permit)) => {
+                Cleared::relayed(Plain::whole(bytes.clone()), permit)
+            }
+            (Written::Json(..), Readers::Outside(permit)) => {
+                let clear = self.seal_written(call, document, true, &written)?;
                 Cleared::relayed(Plain::whole(clear), permit)
             }
         };
         let response = self.send(ask, body).await?;
-        self.opened_message(call, response).await
+        self.opened_message(call, document, response).await
     }
 
+    /// `clear`: what a document holds is looked at, and stays as it is.
     fn seal_written(
         &self,
         call: &Call<'_>,
         document: Document,
-        readers: &Readers,
+        clear: bool,
         written: &Written,
     ) -> Result<Vec<u8>, Refusal> {
         let keys = self.current()?;
         let salt = || self.draw(call, SaltSource::salt);
-        let seal_file = |file: Vec<u8>| {
+        let seal_file = |file: Vec<u8>, treat: Treat| {
             let object = self.draw(call, SaltSource::object_id)?;
             let sealed = attachment::seal(file, self.file_plan(&keys, object, (salt()?, salt()?)))?;
-            match sealed.len() > ATTACHED {
-                true => Err(Refusal::new(&TOO_LARGE)
-                    .message("An attachment holds at most 3 MiB once it is sealed.")),
-                false => Ok(sealed),
+            let long = || too_large("An attachment holds at most 3 MiB once it is sealed.".into());
+            match treat {
+                _ if sealed.len() > ATTACHED => Err(long()),
+                Treat::Picture => picture::around(&sealed).ok_or_else(long),
+                _ => Ok(sealed),
             }
         };
         let writing = Writing {
@@ -199,25 +209,21 @@ impl Graph {
                 salt: &salt,
             },
             subjects: self.settings.subjects,
-            clear: matches!(readers, Readers::Outside(_)),
+            clear,
             seal_file: &seal_file,
         };
-        let (sealed, limit) = match written {
-            Written::Json(bytes, node) => {
-                let teams = document == Document::ChatMessage;
-                let limit = match teams && node.member("hostedContents").is_none() {
-                    true => TEAMS,
-                    false => WRITTEN,
-                };
-                (document.shape().write(bytes, node, &writing)?, limit)
-            }
-            Written::Mime(_, message) => (message.seal(&writing)?, WRITTEN),
-            Written::Nothing => return Ok(Vec::new()),
+        let sealed = match written {
+            Written::Nothing => Vec::new(),
+            Written::Json(bytes, node) => document.shape().write(bytes, node, &writing)?,
+            Written::Mime(_, message) => message.seal(&writing)?,
         };
-        match sealed.len() > limit {
-            true => Err(Refusal::new(&TOO_LARGE).message(format!(
-                "Sealed, this has {} bytes; the service takes {limit}.",
-                sealed.len()
+        let (length, limit) = match document {
+            Document::ChatMessage => (sealed.len() - attached(&sealed)?, TEAMS),
+            _ => (sealed.len(), WRITTEN),
+        };
+        match length > limit || sealed.len() > WRITTEN {
+            true => Err(too_large(format!(
+                "Sealed, this has {length} bytes; the service takes {limit}."
             ))),
             false => Ok(sealed),
         }
@@ -247,6 +253,7 @@ impl Graph {
     pub(super) async fn opened_message(
         &self,
         call: &Call<'_>,
+        asked: Document,
         response: Response<Sealed>,
     ) -> Result<Response<Released>, Refusal> {
         if !response.status().is_success() || !is_json(response.headers()) {
@@ -254,7 +261,7 @@ impl Graph {
         }
         let (head, body) = response.into_parts();
         let document = body.collect(READ).await?;
-        let document = self.reading().document(&document)?;
+        let document = self.reading().document(&document, asked.answer())?;
         let mut headers = self.head(head.status, &head.headers)?;
         put(&mut headers, CONTENT_LENGTH, &document.len().to_string());
         let mut answer = Response::new(Released::document(document));
@@ -284,6 +291,12 @@ impl Graph {
         Ok(opened.unwrap_or(message))
     }
 
+    /// What was not sealed came from outside, and passes.
+    fn opened_file(&self, bytes: Vec<u8>) -> Result<Vec<u8>, Refusal> {
+        let opened = attachment::open(self.epochs.clone(), self.context.clone(), &bytes);
+        Ok(opened.map_err(opening::refusal)?.unwrap_or(bytes))
+    }
+
     fn reading(&self) -> open::Reading {
         open::Reading(pieces::Opening {
             lookup: self.epochs.clone(),
@@ -291,4 +304,45 @@ impl Graph {
             language: self.settings.language,
         })
     }
+}
+
+fn is_media(call: &Call<'_>, wanted: &str) -> bool {
+    let media = text(&call.head.headers, CONTENT_TYPE).unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    media.eq_ignore_ascii_case(wanted)
+}
+
+/// # Errors
+/// The body is in another form than JSON.
+fn described(call: &Call<'_>) -> Result<(), Refusal> {
+    match is_media(call, "application/json") {
+        true => Ok(()),
+        false => Err(undescribed()),
+    }
+}
+
+fn undescribed() -> Refusal {
+    Refusal::new(&PROTOCOL).message(
+        "Documents are JSON here; a whole message that goes by itself may be MIME in base64 (`text/plain`).",
+    )
+}
+
+/// Bytes that pictures take of a sealed chat message: they do not count as its text.
+fn attached(sealed: &[u8]) -> Result<usize, Refusal> {
+    let message = Node::parse(sealed)?;
+    let Some(Node::Array(pictures)) = message.member("hostedContents") else {
+        return Ok(0);
+    };
+    let bytes = |picture: &Node| Some(picture.member("contentBytes")?.text()?.len());
+    Ok(pictures.iter().filter_map(bytes).sum())
+}
+
+pub(super) fn too_large(message: String) -> Refusal {
+    let mut refusal = Refusal::new(&TOO_LARGE).message(message);
+    refusal.status = Some(StatusCode::PAYLOAD_TOO_LARGE.as_u16());
+    refusal
+}
+
+fn no_document() -> Refusal {
+    Refusal::new(&UPSTREAM_INVALID).message("The provider's answer is no JSON document.")
 }

@@ -2,7 +2,7 @@
 
 use super::attachment;
 use super::pieces::{Form, Opening};
-use super::shape::{ATTACHED, TITLE, quoted};
+use super::shape::{ADDED, REWRITTEN, Shape, Treat, quoted};
 use super::tree::{Node, Plan};
 use crate::adapter::opening;
 use crate::error::{Refusal, UPSTREAM_INVALID};
@@ -11,119 +11,125 @@ use crate::seal::scan;
 /// Characters of a message's preview (Microsoft Graph, "message": `bodyPreview`).
 const PREVIEW: usize = 255;
 
-/// Members that may hold what is sealed, with the field that it was sealed for. Identifiers, links and cursors are not
-/// among them: a client sends those back in clear.
-const LINES: &[(&str, &[&str])] = &[
-    ("subject", &[TITLE]),
-    ("summary", &["message.summary"]),
-    ("name", &[ATTACHED]),
-    ("title", &["message.subject"]),
-    ("displayName", &["message.location", "message.subject"]),
-    ("personalNotes", &["message.notes"]),
-    ("description", &["message.description"]),
-    ("topic", &["message.topic"]),
-];
-const OPENED: &[&str] = &[
-    "subject",
-    "summary",
-    "name",
-    "title",
-    "displayName",
-    "personalNotes",
-    "description",
-    "topic",
-    "content",
-    "bodyPreview",
-    "contentBytes",
-    "size",
-];
-
 pub(super) struct Reading(pub Opening);
 
 impl Reading {
+    /// `shape`: of what the answer is about, or lists.
+    ///
     /// # Errors
-    /// The document is malformed, or holds a sealed file that does not open.
-    pub fn document(&self, document: &[u8]) -> Result<Vec<u8>, Refusal> {
+    /// The document is malformed, or holds a sealed file that does not open, or a key can't be had now.
+    pub fn document(&self, document: &[u8], shape: &Shape) -> Result<Vec<u8>, Refusal> {
         let node = Node::parse(document).map_err(|wrong| {
             Refusal::new(&UPSTREAM_INVALID)
                 .message("The provider's answer is no JSON document.")
                 .cause(Refusal::from(wrong))
         })?;
-        let mut plan = Plan::new(OPENED);
-        self.node(&node, &mut plan)?;
+        let mut plan = Plan::new(REWRITTEN);
+        match node.member("value") {
+            Some(Node::Array(_)) => self.list(&node, shape, &mut plan)?,
+            _ => self.object(&node, shape, &mut plan)?,
+        }
         plan.apply(document)
     }
 
-    fn node(&self, node: &Node, plan: &mut Plan) -> Result<(), Refusal> {
-        match node {
-            Node::Object(members) => {
-                for (name, value) in members {
-                    if plan.covers(name) {
-                        plan.add(self.value(node, name, value)?);
-                    }
-                    self.node(value, plan)?;
-                }
+    fn list(&self, node: &Node, shape: &Shape, plan: &mut Plan) -> Result<(), Refusal> {
+        let Node::Object(members) = node else {
+            return Ok(());
+        };
+        for (name, value) in members {
+            match value {
+                Node::Array(elements) if name == "value" => elements
+                    .iter()
+                    .try_for_each(|element| self.object(element, shape, plan))?,
+                _ => keep(name, value, plan),
             }
-            Node::Array(elements) => {
-                for node in elements {
-                    self.node(node, plan)?;
-                }
-            }
-            _ => {}
         }
         Ok(())
     }
 
-    fn value(&self, parent: &Node, name: &str, value: &Node) -> Result<Option<String>, Refusal> {
-        if name == "size" {
+    fn object(&self, node: &Node, shape: &Shape, plan: &mut Plan) -> Result<(), Refusal> {
+        let Node::Object(members) = node else {
+            keep("", node, plan);
+            return Ok(());
+        };
+        for (name, value) in members {
+            let treat = shape.treat(name).or_else(|| ADDED.treat(name));
+            let Some(treat) = treat else {
+                keep(name, value, plan);
+                continue;
+            };
+            if plan.covers(name) {
+                plan.add(self.value(treat, node, value)?);
+            }
+            match (treat, value) {
+                (Treat::Object(shape), value) => self.object(value, shape, plan)?,
+                (Treat::List(shape), Node::Array(elements)) => elements
+                    .iter()
+                    .try_for_each(|element| self.object(element, shape, plan))?,
+                (Treat::Body | Treat::TeamsBody, value) => self.body(value, plan)?,
+                (_, value) => keep("", value, plan),
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&self, treat: Treat, parent: &Node, value: &Node) -> Result<Option<String>, Refusal> {
+        if matches!(treat, Treat::Size) {
             return Ok(plain_size(parent).map(|size| size.to_string()));
         }
         let Some(text) = value.text() else {
             return Ok(None);
         };
-        let opened = match name {
-            "content" => self.content(parent, text),
-            "bodyPreview" => self.preview(parent, text),
-            "contentBytes" => self.file(text)?,
-            _ => {
-                let fields = LINES.iter().find(|(known, _)| *known == name);
-                fields.and_then(|(_, fields)| self.0.line(fields, text))
-            }
+        let opened = match treat {
+            Treat::Line(field, _) | Treat::Subject(field, _) => self.0.line(field, text)?,
+            Treat::Whole(field) => self.0.whole(field, text)?,
+            Treat::Preview => self.preview(parent, text)?,
+            Treat::Bytes | Treat::Picture => self.file(text)?,
+            _ => None,
         };
         Ok(opened.map(|text| quoted(&text)))
     }
 
-    fn content(&self, parent: &Node, text: &str) -> Option<String> {
-        let kind = parent.member("contentType").and_then(Node::text);
-        match kind.map_or(Some(Form::Text), Form::named) {
-            Some(form) => self.0.body(form, text),
-            // a card of Teams, by its media type
-            None => self.0.line(&["message.card"], text),
+    fn body(&self, node: &Node, plan: &mut Plan) -> Result<(), Refusal> {
+        let Node::Object(members) = node else {
+            keep("", node, plan);
+            return Ok(());
+        };
+        for (name, value) in members {
+            match (name.as_str(), value) {
+                ("content", Node::Text(text)) => {
+                    let opened = self.0.body(form(node), text)?;
+                    plan.add(opened.map(|text| quoted(&text)));
+                }
+                _ => keep(name, value, plan),
+            }
         }
+        Ok(())
     }
 
     /// The provider made it of ciphertext: it is made anew of the body, where that is in the answer.
-    fn preview(&self, parent: &Node, text: &str) -> Option<String> {
-        scan::candidates(text.as_bytes()).next()?;
+    fn preview(&self, parent: &Node, text: &str) -> Result<Option<String>, Refusal> {
+        if scan::candidates(text.as_bytes()).next().is_none() {
+            return Ok(None);
+        }
         let body = parent.member("body");
-        let opened = body.and_then(|body| {
-            let content = body.member("content")?.text()?;
-            let form = body
-                .member("contentType")
-                .and_then(Node::text)
-                .and_then(Form::named);
-            let opened = self.0.body(form.unwrap_or(Form::Text), content)?;
-            Some(match form {
-                Some(Form::Html) => super::markup::without_markup(&opened),
-                _ => opened,
-            })
-        });
+        let content = body.and_then(|body| body.member("content")?.text());
+        let opened = match body.zip(content) {
+            Some((body, content)) => {
+                let opened = self.0.body(form(body), content)?;
+                opened.map(|opened| match form(body) {
+                    Form::Html => super::markup::without_markup(&opened),
+                    Form::Text => opened,
+                })
+            }
+            None => None,
+        };
         let words: Vec<&str> = opened
             .as_deref()
             .unwrap_or_default()
             .split_whitespace()
             .collect();
-        Some(words.join(" ").chars().take(PREVIEW).collect())
+        Ok(Some(words.join(" ").chars().take(PREVIEW).collect()))
     }
 
     /// # Errors
@@ -132,14 +138,35 @@ impl Reading {
         let Ok(bytes) = attachment::decoded(text) else {
             return Ok(None);
         };
-        let opened = attachment::open(self.0.lookup.clone(), self.0.context.clone(), bytes);
+        let opened = attachment::open(self.0.lookup.clone(), self.0.context.clone(), &bytes);
         let file = opened.map_err(opening::refusal)?;
         Ok(file.map(|file| attachment::encoded(&file)))
     }
 }
 
+/// Leaves a member as it is, and everything below it.
+fn keep(name: &str, node: &Node, plan: &mut Plan) {
+    if plan.covers(name) {
+        plan.add(None);
+    }
+    match node {
+        Node::Object(members) => members
+            .iter()
+            .for_each(|(name, value)| keep(name, value, plan)),
+        Node::Array(elements) => elements.iter().for_each(|node| keep("", node, plan)),
+        _ => {}
+    }
+}
+
+/// How a body is written.
+fn form(body: &Node) -> Form {
+    let kind = body.member("contentType").and_then(Node::text);
+    // where nothing is said, programs may take it for markup
+    kind.and_then(Form::named).unwrap_or(Form::Html)
+}
+
 fn plain_size(parent: &Node) -> Option<u64> {
     let text = parent.member("contentBytes")?.text()?;
     let bytes = attachment::decoded(text).ok()?;
-    attachment::is_sealed(&bytes).then(|| crate::seal::layout::plain_len(bytes.len() as u64))?
+    crate::seal::layout::plain_len(attachment::sealed_in(&bytes)?.len() as u64)
 }

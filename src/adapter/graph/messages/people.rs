@@ -1,22 +1,22 @@
 //! Who reads a message. What is sealed can be read by those whose mail comes through a gateway of the state: whoever else is
 //! written to would get ciphertext.
 
-use http::{Method, Response};
+use http::Method;
 
 use super::attachment;
 use super::shape::{self, addresses};
-use super::table::Document;
+use super::table::Action;
 use super::tree::Node;
-use super::{Graph, OUTSIDE, READ};
+use super::{Graph, OUTSIDE, READ, Written};
+use crate::adapter::graph::Call;
 use crate::adapter::graph::upstream::Ask;
-use crate::adapter::graph::{Call, none};
-use crate::body::{Plain, Released};
 use crate::error::{MAIL_OUTSIDE, Refusal, UPSTREAM_INVALID};
-use crate::policy::{Class, DocumentPermit, RelayPermit, Verdict};
+use crate::policy::{Class, RelayPermit, Verdict};
 use crate::seal::scan;
 
 /// Of a draft, and of a message that is answered.
 const WRITTEN: &str = "?$select=toRecipients,ccRecipients,bccRecipients,subject,body";
+const INVITED: &str = "?$select=organizer,attendees";
 const CAME: &str = "?$select=from,sender,replyTo,toRecipients,ccRecipients";
 
 /// Who gets what is written.
@@ -27,35 +27,85 @@ pub(super) enum Readers {
 }
 
 impl Graph {
-    /// Whether all readers are inside. Somebody who is not gets the message in clear, if the policy permits it.
+    /// Whether all readers of what is written are inside. Somebody who is not gets it in clear, if the policy permits it
+    /// and the client itself names somebody outside: the provider's word does not turn sealing off.
     ///
     /// # Errors
     /// It does not.
-    pub(super) fn readers(&self, call: &Call<'_>, named: &[String]) -> Result<Readers, Refusal> {
-        let Some(address) = named.iter().find(|address| !self.is_inside(address)) else {
-            return Ok(Readers::Inside);
+    pub(super) async fn readers(
+        &self,
+        call: &Call<'_>,
+        action: Action,
+        written: &Written,
+    ) -> Result<Readers, Refusal> {
+        let named = written.people(action.document())?;
+        let name = unqualified(call);
+        let forwards = name.ends_with("forward");
+        let came = match action {
+            Action::Answer if !forwards => Some(
+                self.stored(call, format!("{}{CAME}", above(call, 1)))
+                    .await?,
+            ),
+            Action::Respond if !forwards && says(written) => Some(
+                self.stored(call, format!("{}{INVITED}", above(call, 1)))
+                    .await?,
+            ),
+            _ => None,
         };
-        let domain = address.rsplit_once('@').map_or("?", |(_, domain)| domain);
+        let mut told = Vec::new();
+        match (&came, action) {
+            (Some(came), Action::Answer) => answered(came, name.ends_with("all"), &mut told)?,
+            (Some(event), _) => {
+                let member = if name == "cancel" {
+                    "attendees"
+                } else {
+                    "organizer"
+                };
+                if let Some(people) = event.member(member) {
+                    addresses(people, &mut told)?;
+                }
+            }
+            (None, _) => {}
+        }
+        match self.outside(&named) {
+            Some(domain) => self.permitted(call, domain).map(Readers::Outside),
+            None => match self.outside(&told) {
+                Some(domain) => Err(unreadable(domain)),
+                None => Ok(Readers::Inside),
+            },
+        }
+    }
+
+    /// The domain of one who is outside.
+    fn outside<'n>(&self, people: &'n [impl AsRef<str>]) -> Option<&'n str> {
+        let mut addresses = people.iter().map(AsRef::as_ref);
+        let address = addresses.find(|address| !self.is_inside(address))?;
+        Some(address.rsplit_once('@').map_or("?", |(_, domain)| domain))
+    }
+
+    fn permitted(&self, call: &Call<'_>, domain: &str) -> Result<RelayPermit, Refusal> {
         let Verdict::Relay(permit) = self.policy.decide(Class::ByPolicy(OUTSIDE)) else {
-            return Err(Refusal::new(&MAIL_OUTSIDE).message(format!(
-                "Somebody at `{domain}` would get ciphertext, which can't be read there."
-            )));
+            return Err(unreadable(domain));
         };
         tracing::warn!(
             id = %call.exchange.request_id,
             service = %self.settings.name,
             code = MAIL_OUTSIDE.name,
             domain,
-            readers = named.len(),
             "a message to readers outside goes in clear"
         );
-        Ok(Readers::Outside(permit))
+        Ok(permit)
     }
 
     fn is_inside(&self, address: &str) -> bool {
-        let Some((_, domain)) = address.rsplit_once('@') else {
+        let Some((local, domain)) = address.rsplit_once('@') else {
             return false;
         };
+        // a list of addresses, or a route, has its last domain for show
+        let several = |c: char| c.is_whitespace() || c.is_control() || "@,;:<>()[]\"\\".contains(c);
+        if local.is_empty() || local.contains(several) {
+            return false;
+        }
         let domain = domain.trim().to_ascii_lowercase();
         self.settings.domains.iter().any(|inside| {
             domain == *inside
@@ -78,102 +128,101 @@ impl Graph {
         Node::parse(&document).map_err(|_| Refusal::new(&UPSTREAM_INVALID))
     }
 
-    /// Sends a draft, if all its readers can read it.
-    pub(super) async fn send_draft(
-        &self,
-        call: &Call<'_>,
-        body: Plain,
-    ) -> Result<Response<Released>, Refusal> {
-        none(body).await?;
-        let target = format!("{}{WRITTEN}", above(call, 1));
-        let draft = self.stored(call, target).await?;
+    /// Before a draft goes out: whether all its readers can read it.
+    ///
+    /// # Errors
+    /// They can't.
+    pub(super) async fn check_draft(&self, call: &Call<'_>) -> Result<(), Refusal> {
+        let draft = self
+            .stored(call, format!("{}{WRITTEN}", above(call, 1)))
+            .await?;
         let mut named = Vec::new();
-        shape::people(&shape::MAIL, &draft, &mut named);
-        let named: Vec<String> = named.into_iter().map(str::to_owned).collect();
-        let readers = self.readers(call, &named)?;
-        let sealed = match readers {
-            Readers::Inside => false,
-            Readers::Outside(_) => {
-                let target = format!("{}/attachments", above(call, 1));
-                is_sealed(&draft) || holds_sealed(&self.stored(call, target).await?)
-            }
+        shape::people(&shape::MAIL, &draft, &mut named)?;
+        let Some(domain) = self.outside(&named) else {
+            return Ok(());
         };
-        if sealed {
-            return Err(Refusal::new(&MAIL_OUTSIDE).message(
+        self.permitted(call, domain)?;
+        let attached = format!("{}/attachments", above(call, 1));
+        match is_sealed(&draft) || holds_sealed(&self.stored(call, attached).await?) {
+            false => Ok(()),
+            true => Err(Refusal::new(&MAIL_OUTSIDE).message(
                 "The draft was sealed before somebody outside was among its readers. Write it anew with its readers named first.",
-            ));
+            )),
         }
-        let response = self.ask(Ask::from_client(call)).await?;
-        self.opened_message(call, response).await
     }
 
-    /// Who gets what is attached to a message or an event, `levels` above the path. They are looked at when it goes out;
-    /// beforehand only where it might have to go in clear.
-    pub(super) async fn readers_of_attached(
+    /// What is attached by itself, to a message or an event `levels` above the path, is sealed: who gets it, the provider alone could say.
+    ///
+    /// # Errors
+    /// Somebody outside could not read it, though the policy lets messages go to such.
+    pub(super) async fn check_attached(
         &self,
         call: &Call<'_>,
         levels: usize,
-    ) -> Result<Readers, Refusal> {
+    ) -> Result<(), Refusal> {
         if !self.policy.allows(OUTSIDE) {
-            return Ok(Readers::Inside);
+            // looked at when it goes out
+            return Ok(());
         }
         let item = self.stored(call, above(call, levels)).await?;
         let mut named = Vec::new();
         for member in ["toRecipients", "ccRecipients", "bccRecipients", "attendees"] {
             if let Some(people) = item.member(member) {
-                addresses(people, &mut named);
+                addresses(people, &mut named)?;
             }
         }
-        let named: Vec<String> = named.into_iter().map(str::to_owned).collect();
-        self.readers(call, &named)
-    }
-
-    /// Answers and forwards: the readers are those of the document and, of an answer, whoever wrote the message.
-    pub(super) async fn answer_message(
-        &self,
-        call: &Call<'_>,
-        permit: &DocumentPermit,
-        body: Plain,
-    ) -> Result<Response<Released>, Refusal> {
-        let written = self.written(call, Document::Answer, body).await?;
-        let mut named = written.people(Document::Answer);
-        let action = call.head.uri.path().rsplit('/').next().unwrap_or_default();
-        let forwards = action.to_ascii_lowercase().ends_with("forward");
-        let came = match forwards {
-            true => Node::Null,
-            false => {
-                let target = format!("{}{CAME}", above(call, 1));
-                self.stored(call, target).await?
-            }
-        };
-        let all = action.to_ascii_lowercase().ends_with("all");
-        named.extend(answered(&came, all));
-        let readers = self.readers(call, &named)?;
-        self.send_written(call, Document::Answer, &readers, permit, written)
-            .await
+        match self.outside(&named) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::new(&MAIL_OUTSIDE).message(
+                "What is attached by itself is sealed, and somebody among the readers is outside: send it in one request with its readers, or share the file from a drive.",
+            )),
+        }
     }
 }
 
-/// Who gets the answer to a message.
-fn answered(came: &Node, all: bool) -> Vec<String> {
-    let mut named = Vec::new();
-    let mut add = |member: &str| {
-        if let Some(people) = came.member(member) {
-            addresses(people, &mut named);
-        }
+fn unreadable(domain: &str) -> Refusal {
+    Refusal::new(&MAIL_OUTSIDE).message(format!(
+        "Somebody at `{domain}` would get ciphertext, which can't be read there."
+    ))
+}
+
+/// The action's name, in lower case.
+fn unqualified(call: &Call<'_>) -> String {
+    let path = call.head.uri.path();
+    let name = path.rsplit(['/', '.']).next().unwrap_or_default();
+    name.to_ascii_lowercase()
+}
+
+/// Whether a response has words.
+fn says(response: &Written) -> bool {
+    let Written::Json(_, response) = response else {
+        return false;
     };
-    add("replyTo");
+    let comment = |name| response.member(name)?.text();
+    ["comment", "Comment"]
+        .into_iter()
+        .filter_map(comment)
+        .any(|words| !words.is_empty())
+}
+
+/// Who gets the answer to a message.
+fn answered<'n>(came: &'n Node, all: bool, told: &mut Vec<&'n str>) -> Result<(), Refusal> {
+    let mut add = |member: &str| match came.member(member) {
+        Some(people) => addresses(people, told),
+        None => Ok(()),
+    };
+    add("replyTo")?;
     if all {
-        add("toRecipients");
-        add("ccRecipients");
+        add("toRecipients")?;
+        add("ccRecipients")?;
     }
-    add("from");
-    if named.is_empty()
-        && let Some(people) = came.member("sender")
-    {
-        addresses(people, &mut named);
+    add("from")?;
+    match told.is_empty() {
+        true => came
+            .member("sender")
+            .map_or(Ok(()), |people| addresses(people, told)),
+        false => Ok(()),
     }
-    named.into_iter().map(str::to_owned).collect()
 }
 
 /// The path without its last segments.
@@ -193,7 +242,7 @@ fn holds_sealed(attachments: &Node) -> bool {
     list.iter().any(|one| {
         let bytes = one.member("contentBytes").and_then(Node::text);
         let bytes = bytes.and_then(|text| attachment::decoded(text).ok());
-        bytes.is_some_and(|bytes| attachment::is_sealed(&bytes))
+        bytes.is_some_and(|bytes| attachment::sealed_in(&bytes).is_some())
     })
 }
 

@@ -9,12 +9,13 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use crate::adapter::json::{self, Path, Paths, Wrong};
 use crate::error::{INTERNAL, Refusal};
 
-/// A value. Numbers and truth values are told from nothing else.
+/// A value. Of numbers only those that count are told from others.
 #[derive(Debug)]
 pub enum Node {
     Object(Vec<(String, Node)>),
     Array(Vec<Node>),
     Text(String),
+    Number(u64),
     Null,
     Other,
 }
@@ -68,8 +69,8 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Node::Other)
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Node, E> {
-        Ok(Node::Other)
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Node, E> {
+        Ok(Node::Number(number))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Node, E> {

@@ -6,13 +6,12 @@ use std::sync::LazyLock;
 use http::Response;
 
 use super::Graph;
-use super::people::Readers;
 use super::pieces::Sealing;
 use super::shape::{ATTACHED, FILE_NAME, quoted};
 use crate::adapter::graph::{Call, DOCUMENT};
 use crate::adapter::json::{self, Path, Paths, Value};
 use crate::body::{Plain, Released};
-use crate::error::{INTERNAL, MAIL_OUTSIDE, PROTOCOL, Refusal, TOO_LARGE};
+use crate::error::{INTERNAL, PROTOCOL, Refusal, TOO_LARGE};
 use crate::policy::DocumentPermit;
 use crate::seal::{SaltSource, layout};
 
@@ -55,11 +54,7 @@ impl Graph {
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
         let document = body.collect(DOCUMENT).await?;
-        if let Readers::Outside(_) = self.readers_of_attached(call, 2).await? {
-            return Err(Refusal::new(&MAIL_OUTSIDE).message(
-                "Long attachments are sealed, and somebody among the message's readers could not read them. Share the file from a drive.",
-            ));
-        }
+        self.check_attached(call, 2).await?;
         let keys = self.current()?;
         let salt = || self.draw(call, SaltSource::salt);
         let sealing = Sealing {

@@ -17,6 +17,7 @@ use super::{AGE, Session, refused};
 use crate::adapter::graph::digest::{Digested, Fingerprint, digested};
 use crate::adapter::graph::found::Kind;
 use crate::adapter::graph::index::Known;
+use crate::adapter::graph::messages::table::Document;
 use crate::adapter::graph::quickxor::QuickXor;
 use crate::adapter::graph::upstream::{put, text};
 use crate::adapter::graph::{Call, Graph};
@@ -131,7 +132,9 @@ impl Graph {
             return self.answer(call, response);
         }
         if matches!(session.way, Way::Ranges(rules) if rules.attaches) {
-            let answer = self.opened_message(call, response).await;
+            let answer = self
+                .opened_message(call, Document::Attachment, response)
+                .await;
             self.forget(session).await?;
             return answer;
         }

@@ -23,7 +23,7 @@ const LINES: [(&str, &str, &str); 3] = [
 /// The message with what is sealed in it opened. One that is malformed was not sealed here, and passes as it came.
 ///
 /// # Errors
-/// A sealed file does not open: in any other form it would look like one that did.
+/// A sealed file does not open: in any other form it would look like one that did. Or a key can't be had now.
 pub(in crate::adapter::graph::messages) fn open(
     message: &[u8],
     opening: &Opening,
@@ -73,7 +73,7 @@ impl Opened<'_> {
             let line = LINES.iter().find(|(name, ..)| *name == field.name);
             if let Some((_, name, sealed_for)) = line {
                 let text = field.text(self.message);
-                if let Some(opened) = self.opening.line(&[sealed_for], &text) {
+                if let Some(opened) = self.opening.line(sealed_for, &text)? {
                     let mut written = Vec::new();
                     write::text(&mut written, name, &opened);
                     self.edits.push((field.line.clone(), written));
@@ -96,9 +96,12 @@ impl Opened<'_> {
     }
 
     fn leaf(&mut self, entity: &Entity) -> Result<(), Refusal> {
-        let mut kind = self.named(&entity.kind, "name");
+        let mut kind = self.named(&entity.kind, "name")?;
         let known = entity.disposition.as_ref();
-        let mut disposition = known.and_then(|kind| self.named(kind, "filename"));
+        let mut disposition = match known {
+            Some(kind) => self.named(kind, "filename")?,
+            None => None,
+        };
         if let Some(content) = self.content(entity)? {
             disposition = disposition.or_else(|| known.cloned()).map(|mut kind| {
                 // of the sealed file
@@ -132,20 +135,25 @@ impl Opened<'_> {
         let Some(content) = entity.content(self.message) else {
             return Ok(None);
         };
-        if attachment::is_sealed(&content) {
+        if attachment::sealed_in(&content).is_some() {
             let (lookup, context) = (self.opening.lookup.clone(), self.opening.context.clone());
-            let opened = attachment::open(lookup, context, content.into_owned());
+            let opened = attachment::open(lookup, context, &content);
             return opened.map_err(opening::refusal);
         }
-        let text = entity.form().zip(entity.text(self.message));
-        let opened = text.and_then(|(form, text)| self.opening.body(form, &text));
+        let Some((form, text)) = entity.form().zip(entity.text(self.message)) else {
+            return Ok(None);
+        };
+        let opened = self.opening.body(form, &text)?;
         Ok(opened.map(String::into_bytes))
     }
 
     /// The description with its file's name opened. `None`: it is not sealed.
-    fn named(&self, kind: &Kind, param: &str) -> Option<Kind> {
-        let opened = self.opening.line(&[ATTACHED], kind.param(param)?)?;
-        Some(kind.clone().with(param, opened))
+    fn named(&self, kind: &Kind, param: &str) -> Result<Option<Kind>, Refusal> {
+        let Some(name) = kind.param(param) else {
+            return Ok(None);
+        };
+        let opened = self.opening.line(ATTACHED, name)?;
+        Ok(opened.map(|opened| kind.clone().with(param, opened)))
     }
 
     /// Puts a field in place of the one of its name, or behind the others.

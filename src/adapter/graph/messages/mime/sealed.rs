@@ -7,7 +7,7 @@ use mail_parser::Addr;
 use super::fields::{Field, Kind, write};
 use super::structure::Entity;
 use super::{Outgoing, encode};
-use crate::adapter::graph::messages::shape::{ATTACHED, FILE_NAME, SUBJECT, TITLE, Writing};
+use crate::adapter::graph::messages::shape::{ATTACHED, FILE_NAME, SUBJECT, TITLE, Treat, Writing};
 use crate::error::{PROTOCOL, RULE_VIOLATED, Refusal};
 
 /// Fields that hold addresses, as they are written, and whether those are readers.
@@ -146,7 +146,7 @@ impl Outgoing {
                     Refusal::new(&PROTOCOL)
                         .message("A text of the message is malformed, or of a character set that is not known. Send it in UTF-8.")
                 })?;
-                let sealed = writing.sealing.body(form, &text, false)?;
+                let sealed = writing.sealing.body(form, &text, None)?;
                 let mut kind = Kind::named(&entity.kind.name).with("charset", "utf-8");
                 for (name, values) in FLOWED {
                     let value = entity.kind.param(name).map(str::to_ascii_lowercase);
@@ -227,7 +227,7 @@ impl Outgoing {
             disposition = disposition.with("filename", shown);
         }
         write::kind(out, "Content-Type", &kind);
-        let sealed = (writing.seal_file)(bytes.into_owned())?;
+        let sealed = (writing.seal_file)(bytes.into_owned(), Treat::Bytes)?;
         self.content(entity, Some(&disposition), &sealed, out)
     }
 
