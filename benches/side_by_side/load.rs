@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::{digest, hmac};
 use bytes::Bytes;
 use clap::{Parser, ValueEnum};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, RANGE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, RANGE};
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -42,6 +42,10 @@ enum Operation {
     Range,
     /// A chat message: a JSON document that is posted
     Message,
+    /// An upload session of a drive
+    Session,
+    /// What one put there
+    Download,
     Idle,
 }
 
@@ -69,10 +73,10 @@ struct Arguments {
     /// Bytes of an object
     #[arg(long, default_value_t = 4096)]
     size: u64,
-    /// Bytes of a range, or of a part
+    /// Bytes of a range, of a part, or of a session's fragment
     #[arg(long, default_value_t = 65_536)]
     length: u64,
-    /// Requests (objects, for multipart) in all
+    /// Requests (objects, for multipart and sessions) in all
     #[arg(long, default_value_t = 1)]
     count: u64,
     #[arg(long, default_value_t = 1)]
@@ -275,6 +279,11 @@ impl Run {
         format!("/{}/{}-{seed}", self.arguments.bucket, self.arguments.key)
     }
 
+    /// Of a file in a drive.
+    fn name(&self, seed: u64) -> String {
+        format!("{}-{}-{seed}", self.arguments.bucket, self.arguments.key)
+    }
+
     fn stretch(&self, seed: u64, at: u64, end: u64) -> Outgoing {
         Outgoing::Pattern {
             pattern: self.pattern.clone(),
@@ -330,9 +339,16 @@ impl Run {
             None => (StatusCode::OK, (0, self.arguments.size - 1)),
         };
         let body = Outgoing::Document(None);
+        let (path, query) = match self.arguments.operation {
+            Operation::Download => (
+                "/_layouts/15/download.aspx".to_owned(),
+                format!("UniqueId={}", self.name(seed)),
+            ),
+            _ => (self.path(seed), String::new()),
+        };
         let request = self
             .signer
-            .request(Method::GET, &self.path(seed), "", range, body)?;
+            .request(Method::GET, &path, &query, range, body)?;
         let answer = self.send(connection, request, expected).await?;
         let length = to - from + 1;
         let declared = answer.headers().get(CONTENT_LENGTH);
@@ -414,6 +430,38 @@ impl Run {
         }
     }
 
+    async fn session(&self, connection: &mut Connection, seed: u64) -> Result<u64, Failure> {
+        let (size, length) = (self.arguments.size, self.arguments.length);
+        let path = format!(
+            "/_api/v2.0/me/drive/root:/{}:/createUploadSession",
+            self.name(seed)
+        );
+        let body = Outgoing::Document(None);
+        let request = self.signer.request(Method::POST, &path, "", None, body)?;
+        let answer = self.send(connection, request, StatusCode::OK).await?;
+        let document: serde_json::Value = serde_json::from_str(&self.text(answer).await?)?;
+        let url = document["uploadUrl"].as_str().ok_or("no session")?;
+        let at = url.find("/_api").ok_or("no session of the drive API")?;
+        let (path, query) = url[at..].split_once('?').unwrap_or_default();
+        for at in (0..size).step_by(length as usize) {
+            let end = (at + length).min(size);
+            let body = self.stretch(seed, at, end);
+            let mut request = self.signer.request(Method::PUT, path, query, None, body)?;
+            let range = HeaderValue::from_str(&format!("bytes {at}-{}/{size}", end - 1))?;
+            request.headers_mut().insert(CONTENT_RANGE, range);
+            let expected = match end == size {
+                true => StatusCode::CREATED,
+                false => StatusCode::ACCEPTED,
+            };
+            let answer = self.send(connection, request, expected).await?;
+            let document = self.text(answer).await?;
+            if end == size && !document.contains(&format!("\"size\":{size}")) {
+                return Err(document.into());
+            }
+        }
+        Ok(size)
+    }
+
     async fn worker(self: Arc<Self>) -> Result<(u64, Vec<Duration>), Failure> {
         let mut connection = self.connect().await?;
         let (mut bytes, mut taken) = (0, Vec::new());
@@ -427,9 +475,12 @@ impl Run {
             let begun = Instant::now();
             bytes += match self.arguments.operation {
                 Operation::Put => self.put(&mut connection, seed).await?,
-                Operation::Get | Operation::Idle => self.get(&mut connection, seed, None).await?,
+                Operation::Get | Operation::Download | Operation::Idle => {
+                    self.get(&mut connection, seed, None).await?
+                }
                 Operation::Message => self.message(&mut connection, number).await?,
                 Operation::Multipart => self.multipart(&mut connection, seed).await?,
+                Operation::Session => self.session(&mut connection, seed).await?,
                 Operation::Range => {
                     state = state
                         .wrapping_add(number)

@@ -1,7 +1,9 @@
-//! The store at the end of the measured path: objects in memory, as much of S3, WebDAV and a chat as the measure
-//! needs, no signatures checked.
+//! The store at the end of the measured path: objects in memory, as much of S3, WebDAV, a chat and a drive as the
+//! measure needs, no signatures checked.
 //!
 //! `origin ADDRESS:PORT CHAIN KEY DIRECTORY`; bodies above 128 MiB lie in unlinked files of the directory.
+
+mod drive;
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -253,8 +255,7 @@ impl Store {
         Ok(answer)
     }
 
-    fn get(&self, request: &Request<Incoming>) -> Result<Response<Answer>, Failure> {
-        let path = request.uri().path();
+    fn get(&self, path: &str, asked: &HeaderMap) -> Result<Response<Answer>, Failure> {
         let Some(object) = lock(&self.objects).get(path).cloned() else {
             return Ok(match path.trim_matches('/').contains('/') {
                 true => refuse(StatusCode::NOT_FOUND, "NoSuchKey"),
@@ -268,7 +269,7 @@ impl Store {
         let mut status = StatusCode::OK;
         let (mut at, mut end) = (0, length);
         let mut headers = object.kept.clone();
-        if let Some(wanted) = request.headers().get(RANGE) {
+        if let Some(wanted) = asked.get(RANGE) {
             let Some((from, to)) = range(wanted.to_str()?, length) else {
                 return Ok(refuse(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange"));
             };
@@ -367,8 +368,9 @@ impl Store {
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
         let answered = match *request.method() {
+            _ if drive::is(request.uri().path()) => drive::answer(self, request).await,
             Method::PUT => self.put(request).await,
-            Method::GET | Method::HEAD => self.get(&request),
+            Method::GET | Method::HEAD => self.get(request.uri().path(), request.headers()),
             Method::POST => self.post(request).await,
             Method::DELETE => Ok(self.delete(&request)),
             _ => Ok(refuse(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed")),

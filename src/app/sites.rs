@@ -152,7 +152,12 @@ fn serve(
                 epochs,
                 upstreams,
                 salts,
-                Arc::new(|work| drop(tokio::spawn(work))),
+                Arc::new(|work| {
+                    // what is dropped as the process ends may want to begin something; nothing runs it any more
+                    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                        drop(runtime.spawn(work));
+                    }
+                }),
             ))
         }
         Kind::Http(settings) => {

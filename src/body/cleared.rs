@@ -11,7 +11,8 @@ use http_body_util::{BodyExt, Empty, Full};
 use super::assembled::{Assembled, Pieces};
 use super::released::Fronted;
 use super::{
-    Chunks, Fault, FaultSlot, FragmentBody, OpenBody, SealBody, Sealed, SealedRest, SealedTail,
+    Chunks, Fault, FaultSlot, FragmentBody, OpenBody, Portion, SealBody, Sealed, SealedRest,
+    SealedTail,
 };
 use crate::policy::{DocumentPermit, RelayPermit};
 use crate::seal::SealedBytes;
@@ -211,6 +212,11 @@ impl Cleared<Outbound> {
     /// What an earlier fragment left over.
     pub fn sealed_rest(rest: SealedRest) -> Self {
         Self(Outbound(Box::pin(rest)))
+    }
+
+    /// A part of a sealed body that goes up in several requests.
+    pub fn portion(portion: Portion) -> Self {
+        Self(Outbound(Box::pin(portion)))
     }
 
     /// The client's own body, which the policy lets pass.

@@ -16,6 +16,7 @@ mod inflate;
 mod lasting;
 mod message;
 mod open;
+mod portion;
 mod released;
 mod rewrite;
 mod scan;
@@ -42,6 +43,7 @@ pub use message::{
     ClearedMessage, Messages, PlainMessage, ReleasedMessage, SealedMessage, Switched,
 };
 pub use open::OpenBody;
+pub use portion::{Portion, Portions};
 pub use released::{Released, Sealed};
 pub use rewrite::Rewrite;
 pub use scan::{Guide, ScanBody};

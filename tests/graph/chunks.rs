@@ -1,14 +1,15 @@
 //! Chunked uploads of SharePoint's own REST interface, and what becomes of them when something breaks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use sceau::seal::layout::{run_len, sealed_len};
 use sceau::state::SqliteState;
 
+use crate::fuse::{Fuse, Mortal};
 use crate::gate::{Answer, Gate, plain, settings};
 use crate::provider::{Fail, Provider, TENANT};
-use crate::sessions::{Dying, rows};
+use crate::sessions::rows;
 
 const FILE: &str = "/sites/s/_api/web/GetFileByServerRelativeUrl('/sites/s/D/a')";
 const ID: &str = "0a1b2c3d-0000-1111-2222-333344445555";
@@ -59,15 +60,6 @@ fn read(gate: &Gate) -> Vec<u8> {
     let answer = gate.at(TENANT, "GET", &format!("{FILE}/$value"), &[], b"");
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.bytes().to_vec()
-}
-
-/// Of the gateway's own refusals.
-fn code(answer: &Answer) -> String {
-    let error = answer.json()["odata.error"].clone();
-    error["innerError"]["code"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
 }
 
 #[test]
@@ -157,7 +149,7 @@ fn an_upload_fills_the_empty_file_that_was_made_for_it() {
     *gate.provider.library.file.lock().unwrap() = Some(Vec::new());
     let unsealed = gate.at(TENANT, "GET", &format!("{FILE}/$value"), &[], b"");
     assert_eq!(
-        (unsealed.status, code(&unsealed).as_str()),
+        (unsealed.status, unsealed.code().as_str()),
         (403, "object-unsealed")
     );
 }
@@ -205,7 +197,7 @@ fn a_chunk_that_comes_again_is_taken_once() {
         other[7] ^= 1;
         let refused = send(&other);
         assert_eq!(
-            (refused.status, code(&refused).as_str()),
+            (refused.status, refused.code().as_str()),
             (409, "request-refused")
         );
         assert_eq!(send(&bytes[1..]).status, 409);
@@ -359,7 +351,7 @@ fn whoever_lost_the_state_says_so() {
     let other = Gate::replica(settings(), &[], gate.provider.clone(), state);
     for answer in [go_on(&other, SIZE, &bytes), finish(&other, SIZE, &bytes)] {
         assert_eq!(
-            (answer.status, code(&answer).as_str()),
+            (answer.status, answer.code().as_str()),
             (404, "request-refused")
         );
     }
@@ -484,14 +476,17 @@ fn whatever_is_lost_on_the_way_to_the_provider_the_file_is_right() {
 #[test]
 fn a_gateway_that_dies_at_any_step_leaves_an_upload_that_goes_on_or_none() {
     let (mut whole, mut none) = (0, 0);
-    for life in 0..300 {
+    for life in 1..600 {
         let rows = Arc::new(SqliteState::in_memory().unwrap());
-        let dying = Arc::new(Dying {
+        let fuse = Arc::new(Fuse::default());
+        fuse.light(life);
+        let dying = Arc::new(Mortal {
             rows: rows.clone(),
-            left: AtomicUsize::new(life),
+            fuse,
+            fails: true,
         });
         let provider = Arc::new(Provider::default());
-        let dies = Gate::replica(settings(), &[], provider.clone(), dying.clone());
+        let dies = Gate::replica(settings(), &[], provider.clone(), dying);
         let mut at = 0;
         let mut answers = SIZES.iter().enumerate().map(|(n, size)| {
             let bytes = plain(*size);

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+from copy import copy
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -151,7 +152,7 @@ class Gate:
     def __init__(self, folder, cloud):
         folder.mkdir()
         self.port = free_port()
-        home = folder / "gateway"
+        self.home = home = folder / "gateway"
         bind = f"127.0.0.1:{self.port}"
         subprocess.run([sceau(), "init", home, "--host", "graph.microsoft.com", "--bind", bind], check=True, capture_output=True)
         for old in (home / "services.d").iterdir():
@@ -177,7 +178,28 @@ ca_file = "tls/provider-ca.pem"
 allow = ["directory", "properties", "search", "sharing"]
 """)
         self.ca = home / "tls" / "ca.pem"
-        self.server = Server("sceau", [sceau(), "run", "--config", home / "gateway.toml"], self.port, folder)
+        self.serve(home / "gateway.toml", folder)
+
+    def serve(self, config, folder):
+        self.server = Server("sceau", [sceau(), "run", "--config", config], self.port, folder)
+        self.restart()
+
+    def beside(self, folder):
+        """Another process on the same keys and the same state."""
+        folder.mkdir()
+        other = copy(self)
+        other.port = free_port()
+        own = self.home / f"gateway-{other.port}.toml"
+        text = (self.home / "gateway.toml").read_text()
+        bound = next(line for line in text.splitlines() if line.startswith("bind = "))
+        own.write_text(text.replace(bound, f'bind = "127.0.0.1:{other.port}"'))
+        other.serve(own, folder)
+        return other
+
+    def kill(self):
+        self.server.kill()
+
+    def restart(self):
         self.server.start(lambda: accepts(self.port))
 
     def stop(self):

@@ -189,14 +189,3 @@ fn a_file_that_the_provider_changed_is_reported() {
         (502, "upstream-invalid")
     );
 }
-
-#[test]
-fn a_file_too_long_for_one_request_is_refused_before_it_is_read() {
-    let mut own = settings();
-    own.max_put = 10_000;
-    let gate = Gate::with(own, &[], Provider::default());
-    let answer = gate.send("PUT", PATH, &[], &plain(9_900));
-    assert_eq!((answer.status, answer.code().as_str()), (413, "too-large"));
-    assert_eq!(gate.provider.seen.lock().unwrap().len(), 0);
-    assert_eq!(gate.send("PUT", PATH, &[], &plain(9_000)).status, 201);
-}

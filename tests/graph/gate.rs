@@ -21,6 +21,7 @@ use sceau::secret::Secret;
 use sceau::state::{SessionId, SessionLookup, SqliteState, State, StateError, Vault};
 use sceau::telemetry::RequestId;
 
+use crate::fuse::Fuse;
 use crate::provider::{GRAPH, Pieces, Provider, TENANT};
 
 pub struct OneEpoch(Arc<EpochKeys>);
@@ -86,6 +87,8 @@ pub struct Gate {
     pub adapter: Graph,
     pub policy: Policy,
     pub state: Arc<dyn State>,
+    /// Where it burns down, the gateway dies and answers nothing.
+    pub fuse: Option<Arc<Fuse>>,
     works: Arc<Mutex<Vec<Work<()>>>>,
 }
 
@@ -99,6 +102,15 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Who asks is given nothing.
+    fn none() -> Self {
+        Self {
+            status: 0,
+            headers: HeaderMap::new(),
+            body: Ok(Vec::new()),
+        }
+    }
+
     pub fn bytes(&self) -> &[u8] {
         self.body.as_ref().expect("the body is whole")
     }
@@ -111,10 +123,12 @@ impl Answer {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
 
-    /// The gateway's own code.
+    /// Of the gateway's own refusals, in Graph's form or SharePoint's.
     pub fn code(&self) -> String {
-        self.json()["error"]["innerError"]["code"]
-            .as_str()
+        let document = self.json();
+        let error = document.get("error").or(document.get("odata.error"));
+        error
+            .and_then(|error| error["innerError"]["code"].as_str())
             .unwrap_or_default()
             .to_owned()
     }
@@ -169,6 +183,7 @@ impl Gate {
             policy,
             provider,
             state,
+            fuse: None,
         }
     }
 
@@ -238,35 +253,46 @@ impl Gate {
             .enable_all()
             .build()
             .unwrap();
+        let answered = self.answered(head, body);
         runtime.block_on(async {
-            match self.serve(head.clone(), body).await {
-                Ok(response) => {
-                    let (head, body) = response.into_parts();
-                    Answer {
-                        status: head.status.as_u16(),
-                        headers: head.headers,
-                        body: body.collect().await.map(|all| all.to_bytes().to_vec()),
-                    }
-                }
-                Err(refusal) => {
-                    let request = sceau::adapter::RefusedRequest {
-                        request_id: RequestId(1),
-                        method: &head.method,
-                        path: head.uri.path(),
-                        accept: head.headers.get("accept").and_then(|v| v.to_str().ok()),
-                    };
-                    let (head, body) = self.adapter.refuse(&refusal, &request).into_parts();
-                    Answer {
-                        status: head.status.as_u16(),
-                        headers: head.headers,
-                        body: Ok(body.to_vec()),
-                    }
-                }
+            match &self.fuse {
+                None => answered.await,
+                Some(fuse) => tokio::select! {
+                    answer = answered => answer,
+                    () = fuse.died() => Answer::none(),
+                },
             }
         })
     }
 
-    async fn serve(
+    async fn answered(&self, head: http::request::Parts, body: Plain) -> Answer {
+        match self.serve(head.clone(), body).await {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                Answer {
+                    status: head.status.as_u16(),
+                    headers: head.headers,
+                    body: body.collect().await.map(|all| all.to_bytes().to_vec()),
+                }
+            }
+            Err(refusal) => {
+                let request = sceau::adapter::RefusedRequest {
+                    request_id: RequestId(1),
+                    method: &head.method,
+                    path: head.uri.path(),
+                    accept: head.headers.get("accept").and_then(|v| v.to_str().ok()),
+                };
+                let (head, body) = self.adapter.refuse(&refusal, &request).into_parts();
+                Answer {
+                    status: head.status.as_u16(),
+                    headers: head.headers,
+                    body: Ok(body.to_vec()),
+                }
+            }
+        }
+    }
+
+    pub async fn serve(
         &self,
         head: http::request::Parts,
         body: Plain,

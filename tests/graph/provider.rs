@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
@@ -18,6 +18,7 @@ use sceau::body::{Cleared, Fault, Outbound, Sealed, Upstream};
 use sceau::error::{Refusal, UPSTREAM_OUTCOME_UNKNOWN};
 use serde_json::{Value, json};
 
+use crate::fuse::Fuse;
 use crate::library::Library;
 
 pub const GRAPH: &str = "graph.microsoft.com";
@@ -98,6 +99,8 @@ pub struct Provider {
     pub no_ranges: bool,
     /// Says `X-Y` where it expects bytes.
     pub closed_ranges: bool,
+    /// Each piece of a body is a step, and so are what comes of it and the answer.
+    pub fuse: Option<Arc<Fuse>>,
 }
 
 pub fn json_answer(status: u16, document: &Value) -> Canned {
@@ -412,6 +415,12 @@ impl Provider {
         }
     }
 
+    async fn step(&self) {
+        if let Some(fuse) = &self.fuse {
+            fuse.step().await;
+        }
+    }
+
     fn answer(&self, seen: &Seen) -> Result<Canned, Refusal> {
         let unknown = || Refusal::new(&UPSTREAM_OUTCOME_UNKNOWN);
         let canned = self.canned.lock().unwrap();
@@ -464,6 +473,7 @@ impl Upstream for Provider {
             let frame =
                 frame.map_err(|fault| Refusal::new(&UPSTREAM_OUTCOME_UNKNOWN).cause(fault))?;
             whole.extend_from_slice(&frame.into_data().unwrap());
+            self.step().await;
         }
         assert_eq!(whole.len(), length.unwrap_or(whole.len()));
         let seen = Seen {
@@ -473,8 +483,10 @@ impl Upstream for Provider {
             headers: head.headers,
             body: whole,
         };
+        self.step().await;
         let answer = self.answer(&seen);
         self.seen.lock().unwrap().push(seen);
+        self.step().await;
         let (status, fields, bytes) = answer?;
         let pieces: Vec<Bytes> = bytes.chunks(16_384).map(Bytes::copy_from_slice).collect();
         let mut response = Response::builder().status(status);

@@ -1,13 +1,12 @@
 //! Upload sessions, and what becomes of them when something breaks.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_trait::async_trait;
 use sceau::seal::layout::sealed_len;
-use sceau::state::{Inserted, Row, SqliteState, State, StateError, Swept, Table};
+use sceau::state::{SqliteState, Table};
 
 use crate::content::hash;
+use crate::fuse::{Fuse, Mortal};
 use crate::gate::{Answer, Gate, plain, settings};
 use crate::provider::{Fail, Provider, TENANT, UNIT};
 
@@ -290,92 +289,6 @@ fn a_file_is_made_of_a_session_and_of_nothing_else() {
     assert_eq!(made.json()["size"], 500_000);
 }
 
-/// A store that stops after so many operations.
-pub struct Dying {
-    pub rows: Arc<SqliteState>,
-    pub left: AtomicUsize,
-}
-
-impl Dying {
-    fn live(&self) -> Result<(), StateError> {
-        let less = |n: usize| n.checked_sub(1);
-        self.left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
-            .map(|_| ())
-            .map_err(|_| StateError::Stopped)
-    }
-}
-
-#[async_trait]
-impl State for Dying {
-    async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        self.live()?;
-        self.rows.get(table, key).await
-    }
-
-    async fn get_many(
-        &self,
-        table: Table,
-        keys: &[Vec<u8>],
-    ) -> Result<Vec<Option<Vec<u8>>>, StateError> {
-        self.live()?;
-        self.rows.get_many(table, keys).await
-    }
-
-    async fn put(
-        &self,
-        table: Table,
-        key: &[u8],
-        value: &[u8],
-        expires: Option<u64>,
-    ) -> Result<(), StateError> {
-        self.live()?;
-        self.rows.put(table, key, value, expires).await
-    }
-
-    async fn insert_or_read(
-        &self,
-        table: Table,
-        key: &[u8],
-        value: &[u8],
-        expires: Option<u64>,
-    ) -> Result<Inserted, StateError> {
-        self.live()?;
-        self.rows.insert_or_read(table, key, value, expires).await
-    }
-
-    async fn scan(
-        &self,
-        table: Table,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<Row>, StateError> {
-        self.live()?;
-        self.rows.scan(table, prefix, after, limit).await
-    }
-
-    async fn delete(&self, table: Table, key: &[u8]) -> Result<bool, StateError> {
-        self.live()?;
-        self.rows.delete(table, key).await
-    }
-
-    async fn delete_prefix(&self, table: Table, prefix: &[u8]) -> Result<u64, StateError> {
-        self.live()?;
-        self.rows.delete_prefix(table, prefix).await
-    }
-
-    async fn sweep(&self, now: u64) -> Result<Swept, StateError> {
-        self.live()?;
-        self.rows.sweep(now).await
-    }
-
-    async fn trim(&self, table: Table, keep: u64) -> Result<Swept, StateError> {
-        self.live()?;
-        self.rows.trim(table, keep).await
-    }
-}
-
 /// The bytes of a fragment as the client has them at its n-th try.
 fn variant(start: usize, length: usize, tries: usize) -> Vec<u8> {
     (0..length)
@@ -388,27 +301,47 @@ const SIZE: usize = 400_000;
 
 /// A client that goes on after every failure, with other bytes each time, as long as there is a session. Gives what it
 /// sent, fragment by fragment, and whether the file was made.
-struct Client {
+pub struct Client {
     url: String,
     tries: usize,
+    pub total: usize,
+    /// Of the fragments.
+    sizes: Vec<usize>,
     /// By where they begin: every variant sent, and whether the last one was answered.
     sent: std::collections::BTreeMap<usize, (Vec<Vec<u8>>, bool)>,
 }
 
 impl Client {
     fn new(gate: &Gate) -> Self {
+        Self::of(gate, &[SIZE, SIZE, SIZE, SIZE, TOTAL - 4 * SIZE])
+    }
+
+    pub fn of(gate: &Gate, sizes: &[usize]) -> Self {
         Self {
             url: begin(gate, ""),
             tries: 0,
+            total: sizes.iter().sum(),
+            sizes: sizes.to_vec(),
             sent: Default::default(),
         }
     }
 
-    fn send(&mut self, gate: &Gate, start: usize) -> u16 {
+    /// Of the fragment that begins there.
+    pub fn size(&self, start: usize) -> usize {
+        let mut at = 0;
+        for size in &self.sizes {
+            if at == start {
+                return *size;
+            }
+            at += size;
+        }
+        panic!("no fragment begins at {start}");
+    }
+
+    pub fn send(&mut self, gate: &Gate, start: usize) -> u16 {
         self.tries += 1;
-        let length = SIZE.min(TOTAL - start);
-        let bytes = variant(start, length, self.tries);
-        let answer = put(gate, &self.url, start, &bytes, TOTAL);
+        let bytes = variant(start, self.size(start), self.tries);
+        let answer = put(gate, &self.url, start, &bytes, self.total);
         let entry = self.sent.entry(start).or_default();
         let done = matches!(answer.status, 200..=202);
         assert!(!(entry.1 && done), "a fragment was taken twice");
@@ -421,7 +354,7 @@ impl Client {
     }
 
     /// Sends on until the file is made or there is no session. `gates`: asked by turns.
-    fn finish(&mut self, gates: &[&Gate]) -> bool {
+    pub fn finish(&mut self, gates: &[&Gate]) -> bool {
         for turn in 0..60 {
             let gate = gates[turn % gates.len()];
             let Some(start) = next(gate, &self.url) else {
@@ -438,12 +371,11 @@ impl Client {
     }
 
     /// The file opens, and every fragment is one that was sent; the one that was answered, where one was.
-    fn check(&self, gate: &Gate) {
+    pub fn check(&self, gate: &Gate) {
         let whole = read(gate);
-        assert_eq!(whole.len(), TOTAL);
+        assert_eq!(whole.len(), self.total);
         for (start, (variants, _)) in &self.sent {
-            let length = SIZE.min(TOTAL - start);
-            let stored = &whole[*start..*start + length];
+            let stored = &whole[*start..*start + self.size(*start)];
             assert!(variants.iter().any(|sent| sent == stored), "at {start}");
         }
         let item = gate
@@ -457,16 +389,19 @@ impl Client {
 #[test]
 fn a_gateway_that_dies_at_any_step_leaves_a_session_that_goes_on_or_none() {
     let (mut whole, mut none) = (0, 0);
-    for life in 0..200 {
+    for life in 1..400 {
         let rows = Arc::new(SqliteState::in_memory().unwrap());
-        let dying = Arc::new(Dying {
+        let fuse = Arc::new(Fuse::default());
+        let dying = Arc::new(Mortal {
             rows: rows.clone(),
-            left: AtomicUsize::new(usize::MAX),
+            fuse: fuse.clone(),
+            fails: true,
         });
         let provider = Arc::new(Provider::default());
-        let dies = Gate::replica(settings(), &[], provider.clone(), dying.clone());
+        let dies = Gate::replica(settings(), &[], provider.clone(), dying);
+        fuse.light(i64::MAX);
         let mut client = Client::new(&dies);
-        dying.left.store(life, Ordering::SeqCst);
+        fuse.light(life);
         let mut start = 0;
         while start < TOTAL && matches!(client.send(&dies, start), 200..=202) {
             start += SIZE;

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::found::Kind;
 use super::messages::{WRITTEN, too_large};
-use super::scanner::Kind;
 use super::session::begun;
 use super::table::Verb;
 use super::upstream::{Ask, is_json, is_sent, put};

@@ -6,8 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
 
 use super::filler::{Filler, Unknown};
+use super::found::{Found, Kind};
 use super::index::{Entry, Index, Known, Name};
-use super::scanner::{Found, Kind, Malformed, Scanner};
+use super::scanner::{Malformed, Scanner};
 use super::table::Verb;
 use super::{Call, Graph};
 use crate::body::{Fault, Released, Rewrite, Sealed};

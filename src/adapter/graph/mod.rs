@@ -6,6 +6,7 @@ mod batch;
 mod digest;
 mod error;
 pub mod filler;
+mod found;
 mod index;
 mod items;
 mod messages;
@@ -54,6 +55,7 @@ pub struct Graph {
     opener: Opener,
     wire: Arc<Wire>,
     filler: Filler,
+    spawn: Spawn,
     salts: SaltSource,
     vault: Arc<Vault>,
 }
@@ -157,7 +159,7 @@ fn detail(settings: &Settings, head: &request::Parts) -> Result<Detail, Refusal>
 }
 
 impl Graph {
-    /// `upstreams`: in the order of the settings' hosts. `spawn`: runs what fills the index.
+    /// `upstreams`: in the order of the settings' hosts. `spawn`: runs what fills the index, and cancels what was given up.
     pub fn new(
         settings: Settings,
         policy: Policy,
@@ -179,7 +181,8 @@ impl Graph {
         let vault = Arc::new(vault);
         let index = Index(vault.clone());
         Self {
-            filler: Filler::new(index, wire.clone(), opener.clone(), spawn),
+            filler: Filler::new(index, wire.clone(), opener.clone(), spawn.clone()),
+            spawn,
             opener,
             wire,
             epochs,
@@ -216,7 +219,7 @@ impl Graph {
                 none(body).await?;
                 self.content(call).await
             }
-            Verb::PutContent | Verb::RestPut => self.put_content(call, body).await,
+            Verb::PutContent | Verb::RestPut => self.put_content(call, permit, body).await,
             Verb::Items | Verb::Versions | Verb::Bare | Verb::RestItems => {
                 none(body).await?;
                 let response = self.ask(Ask::from_client(call)).await?;

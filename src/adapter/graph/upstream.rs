@@ -138,6 +138,12 @@ impl Ask {
         }
     }
 
+    #[must_use]
+    pub fn by(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
     /// To another target of the same host.
     #[must_use]
     pub fn to(mut self, target: String) -> Self {

@@ -9,6 +9,7 @@ use super::digest::{Digested, digested};
 use super::index::Known;
 use super::quickxor::QuickXor;
 use super::route::Api;
+use super::table::Verb;
 use super::upstream::{Ask, is_json, put, text};
 use super::{Call, DOCUMENT, Graph};
 use crate::adapter::json::{self, Path, Paths};
@@ -52,12 +53,19 @@ static REST: LazyLock<Option<Paths>> = LazyLock::new(|| {
 });
 
 impl Graph {
+    /// One request, or, where that would be too long, a session of the gateway's own.
     pub(super) async fn put_content(
         &self,
         call: &Call<'_>,
+        permit: &DocumentPermit,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
-        let length = self.length(call, &body)?;
+        let length = self.told_length(call, &body)?;
+        let sealed = layout::sealed_len(length).ok_or_else(too_long)?;
+        let long = sealed > self.settings.max_put;
+        if long && call.row.verb != Verb::PutContent {
+            return Err(too_long());
+        }
         let (body, done) = digested(body, QuickXor::default());
         let faults = body.faults();
         let kept = done.clone();
@@ -75,8 +83,12 @@ impl Graph {
         };
         let body =
             SealBody::new(body, plan).map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
-        let ask = Ask::from_client(call).header(CONTENT_TYPE, "application/octet-stream");
-        let sent = self.send(ask, Cleared::sealed(body)).await;
+        let sent = if long {
+            self.put_long(call, permit, body, sealed).await
+        } else {
+            let ask = Ask::from_client(call).header(CONTENT_TYPE, "application/octet-stream");
+            self.send(ask, Cleared::sealed(body)).await
+        };
         let response = sent.map_err(|refusal| faults.take().unwrap_or(refusal))?;
         if let Some(refusal) = faults.take() {
             return Err(refusal);
@@ -103,20 +115,6 @@ impl Graph {
         length.ok_or_else(|| {
             Refusal::new(&PROTOCOL).message("The `Content-Length` field is malformed.")
         })
-    }
-
-    /// Bytes of plaintext. The provider wants sessions for long files.
-    fn length(&self, call: &Call<'_>, body: &Plain) -> Result<u64, Refusal> {
-        let length = self.told_length(call, body)?;
-        match layout::sealed_len(length) {
-            Some(sealed) if sealed <= self.settings.max_put => Ok(length),
-            _ => {
-                let mut refusal = Refusal::new(&TOO_LARGE)
-                    .message("A file of this length goes up in an upload session.");
-                refusal.status = Some(StatusCode::PAYLOAD_TOO_LARGE.as_u16());
-                Err(refusal)
-            }
-        }
     }
 
     /// The answer to an upload that is complete: the item is remembered, and shown as the client knows it.
@@ -168,6 +166,13 @@ impl Graph {
         let response = self.send(ask, body).await?;
         self.answer(call, response)
     }
+}
+
+fn too_long() -> Refusal {
+    let mut refusal = Refusal::new(&TOO_LARGE)
+        .message("A file of this length goes up in an upload session of the drive API.");
+    refusal.status = Some(StatusCode::PAYLOAD_TOO_LARGE.as_u16());
+    refusal
 }
 
 /// # Errors

@@ -31,6 +31,8 @@ class Control:
         if asked == "POST /chance":
             self.faults.seed(**body)
             return empty(204)
+        if asked == "GET /held":
+            return shown(self.faults.held())
         if asked == "DELETE /faults":
             self.faults.clear()
             return empty(204)

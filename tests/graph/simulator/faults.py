@@ -1,5 +1,6 @@
 """Switches that change how the simulator answers, and faults that strike requests."""
 
+import asyncio
 import json
 import random
 import re
@@ -90,18 +91,26 @@ class Fault:
     target: str = ""
     skip: int = 0
     times: int = 1
+    # of a body; below 0: from its end
     bytes: int = 0
     seconds: float = 0
     status: int = 503
     retry_after: str = ""
     headers: dict = field(default_factory=dict)
-    # "reset", or "close" for an orderly end of the stream
+    # "reset", or "close" for an orderly end of the stream; "hold" halts until the tests let go, then all goes on, or with
+    # "hold-reset" is reset
     how: str = "reset"
 
     def __post_init__(self):
         if self.at not in POINTS:
             raise ValueError(f"no such point: {self.at}; there are {', '.join(POINTS)}")
         re.compile(self.target)
+        self.holds, self.let_go = False, asyncio.Event()
+
+    async def hold(self):
+        self.holds = True
+        await self.let_go.wait()
+        self.holds = False
 
     def matches(self, request):
         return (
@@ -145,7 +154,13 @@ class Faults:
             raise ValueError(f"no such points: {sorted(unknown)}")
         self.chance = {"random": random.Random(seed), "rate": rate, "points": list(points), "left": most}
 
+    def held(self):
+        """The targets of the faults that halt a request now."""
+        return [fault.target for fault in self.ordered if fault.holds]
+
     def clear(self):
+        for fault in self.ordered:
+            fault.let_go.set()
         self.ordered, self.chance = [], None
 
     def on_connect(self):

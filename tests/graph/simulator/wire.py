@@ -100,7 +100,7 @@ class Connection:
 
     async def serve(self):
         try:
-            self.strike(self.server.faults.on_connect())
+            await self.strike(self.server.faults.on_connect())
             while await self.exchange():
                 pass
         except (ConnectionError, asyncio.IncompleteReadError, Struck, ssl.SSLError):
@@ -132,18 +132,18 @@ class Connection:
 
     async def answer(self, request):
         fault = request.facts["fault"] = self.server.faults.on_request(request)
-        self.strike(fault, "head")
+        await self.strike(fault, "head")
         if fault and fault.at == "early-status":
             request.facts["close"] = True
             return fault.answer()
         await self.read_body(request, fault)
-        self.strike(fault, "before-change")
+        await self.strike(fault, "before-change")
         if fault and fault.at == "delay":
             await asyncio.sleep(fault.seconds)
         if fault and fault.at == "status":
             return fault.answer()
         answer = self.server.handle(request)
-        self.strike(fault, "after-change")
+        await self.strike(fault, "after-change")
         if fault and fault.at == "status-after-change":
             return fault.answer()
         return answer
@@ -180,15 +180,18 @@ class Connection:
             await self.writer.drain()
         request.body_path = self.server.log / f"{request.number:06}.body"
         request.chunked = bool(coding)
+        due = fault.bytes if fault else 0
+        if due < 0 and lengths:
+            due += int(lengths[0])
         with open(request.body_path, "wb") as log:
             async for piece in self.chunks() if coding else self.counted(int(lengths[0])):
                 log.write(piece)
                 request.length += len(piece)
-                if fault and fault.at == "body" and request.length >= fault.bytes:
+                if fault and fault.at == "body" and request.length >= due:
                     log.flush()
-                    self.strike(fault, "body")
+                    await self.strike(fault, "body")
         # a body shorter than where the fault was to strike is struck at its end
-        self.strike(fault, "body")
+        await self.strike(fault, "body")
 
     async def counted(self, left):
         while left:
@@ -213,12 +216,16 @@ class Connection:
         while await self.reader.readuntil(b"\r\n") != b"\r\n":
             pass
 
-    def strike(self, fault, at="connect"):
-        """Ends the connection if this is where the fault strikes: by a reset, or as if all had been said."""
+    async def strike(self, fault, at="connect"):
+        """Ends the connection if this is where the fault strikes: by a reset, or as if all had been said. Or halts it."""
         if not fault or fault.at != at:
             return
+        if fault.how.startswith("hold"):
+            await fault.hold()
+            if fault.how == "hold":
+                return
         transport = self.writer.transport
-        if fault.how == "reset":
+        if fault.how.endswith("reset"):
             raw = transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport.abort()
@@ -241,14 +248,14 @@ class Connection:
         if fault and fault.at == "answer-head":
             self.writer.write(head[: fault.bytes])
             await self.writer.drain()
-            self.strike(fault, "answer-head")
+            await self.strike(fault, "answer-head")
         self.writer.write(head)
         sent = 0
         for piece in () if head_only else answer.pieces():
             if fault and fault.at == "answer-body" and sent + len(piece) > fault.bytes:
                 self.writer.write(self.chunk(piece[: fault.bytes - sent], framed))
                 await self.writer.drain()
-                self.strike(fault, "answer-body")
+                await self.strike(fault, "answer-body")
             self.writer.write(self.chunk(piece, framed))
             sent += len(piece)
             await self.writer.drain()

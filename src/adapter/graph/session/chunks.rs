@@ -4,13 +4,14 @@
 use http::header::ACCEPT;
 use http::{Response, StatusCode};
 
-use super::fragment::{Fragment, Told, told};
+use super::fragment::Fragment;
 use super::position::Position;
+use super::rest::{Told, told};
 use super::row::UNTOLD;
 use super::way::{self, Chunk, Op, Way};
 use super::{AGE, Session, document, lost, refused};
 use crate::adapter::graph::digest::{Fingerprint, digested};
-use crate::adapter::graph::scanner::Kind;
+use crate::adapter::graph::found::Kind;
 use crate::adapter::graph::upstream::text;
 use crate::adapter::graph::{Call, DOCUMENT, Graph};
 use crate::body::{Cleared, Plain, Released};

@@ -9,32 +9,22 @@ use http::{Response, StatusCode};
 
 use super::keeper::{Close, Keeper};
 use super::position::Position;
-use super::ranges::{Expected, content_range};
+use super::ranges::content_range;
+use super::rest::{Told, told};
 use super::row::Attempt;
 use super::way::Way;
 use super::{AGE, Session, refused};
 use crate::adapter::graph::digest::{Digested, Fingerprint, digested};
+use crate::adapter::graph::found::Kind;
 use crate::adapter::graph::index::Known;
 use crate::adapter::graph::messages::table::Document;
 use crate::adapter::graph::quickxor::QuickXor;
-use crate::adapter::graph::scanner::Kind;
 use crate::adapter::graph::upstream::{put, text};
-use crate::adapter::graph::{Call, DOCUMENT, Graph};
-use crate::body::{
-    Cleared, FragmentBody, Plain, Released, SealBody, SealPlan, Sealed, SealedRest, Tail,
-};
-use crate::error::{INTERNAL, Refusal, STATE_UNAVAILABLE, TOO_LARGE, UPSTREAM_INVALID};
+use crate::adapter::graph::{Call, Graph};
+use crate::body::{Cleared, FragmentBody, Plain, Released, SealBody, SealPlan, Sealed, Tail, Work};
+use crate::error::{INTERNAL, Refusal, TOO_LARGE, UPSTREAM_INVALID};
+use crate::seal::SaltSource;
 use crate::seal::layout::{self, MAX_RUNS, MIN_RUN};
-use crate::seal::{SaltSource, SealedBytes};
-use crate::state::Table;
-
-/// The answer to a request that sent sealed bytes.
-pub(super) enum Told {
-    /// More is expected, or that the session is committed; with the document.
-    More(Response<()>, Vec<u8>),
-    /// Anything else: the file's item, or an error.
-    Other(Response<Sealed>),
-}
 
 /// What a client sends of a file.
 pub(super) struct Fragment {
@@ -172,19 +162,9 @@ impl Graph {
             body,
             print,
         } = fragment;
-        let last = range.end == total;
         let object = session.row.object;
         let (begin, carried) = self.carried(call, session, position).await?;
-        let run = layout::run_len(range.end - range.start);
-        let run = run.ok_or_else(|| Refusal::new(&TOO_LARGE))?;
-        let run_end = begin + carried.len() as u64 + run;
-        let whole = layout::sealed_len(total);
-        let target = if last {
-            whole.ok_or_else(|| Refusal::new(&TOO_LARGE))?
-        } else {
-            run_end - run_end % session.way.unit()
-        };
-        let first = target.min(begin.saturating_add(session.way.limit()));
+        let place = place(&session.way, begin, carried.len() as u64, &range, total)?;
         let state = position.last.as_ref().map_or([0; 20], |last| last.hash);
         let (body, done) = digested(body, QuickXor::resume(state, range.start));
         let faults = body.faults();
@@ -200,7 +180,7 @@ impl Graph {
         };
         let body =
             SealBody::new(body, plan).map_err(|error| Refusal::new(&INTERNAL).cause(error))?;
-        let closing = match last {
+        let closing = match range.end == total {
             true => Some(Close {
                 runs: self.runs(session).await?,
                 salt: self.draw(call, SaltSource::salt)?,
@@ -215,8 +195,8 @@ impl Graph {
             expires: call.unix() + AGE,
             total,
             start: range.start,
-            base: first.min(run_end),
-            end: run_end,
+            base: place.first.min(place.run_end),
+            end: place.run_end,
             done,
             print,
             closing,
@@ -224,123 +204,67 @@ impl Graph {
             faults: faults.clone(),
         };
         let kept = keeper.kept.clone();
-        let keep = Box::new(move |entry, rest| -> crate::body::Work<_> {
-            Box::pin(keeper.keep(entry, rest))
-        });
-        let body = FragmentBody::new(carried, body, first - begin, keep);
-        let ask = session.way.piece(call, &(begin..first), whole)?;
+        let keep = Box::new(move |entry, rest| -> Work<_> { Box::pin(keeper.keep(entry, rest)) });
+        let body = FragmentBody::new(carried, body, place.first - begin, keep);
+        let ask = session
+            .way
+            .piece(call, &(begin..place.first), place.whole)?;
         let sent = self.send(ask, Cleared::fragment(body)).await;
         let response = sent.map_err(|refusal| faults.take().unwrap_or(refusal))?;
         if let Some(refusal) = faults.take() {
             return Err(refusal);
         }
         match kept.get() {
-            Some(attempt) => Ok((attempt.clone(), first, response)),
-            // refused before it was read to its end
-            None if !response.status().is_success() => {
-                let refusal = self.answer(call, response).err();
-                Err(refusal.unwrap_or_else(|| {
-                    refused(
-                        StatusCode::CONFLICT,
-                        "The provider does not take the fragment.",
-                    )
-                }))
-            }
-            None => Err(Refusal::new(&UPSTREAM_INVALID)),
+            Some(attempt) => Ok((attempt.clone(), place.first, response)),
+            None => Err(self.unread(call, response)),
         }
     }
 
-    /// The byte that the provider expects, and what is kept from there on. Whole units of it go up first.
-    async fn carried(
-        &self,
-        call: &Call<'_>,
-        session: &Session,
-        position: &Position,
-    ) -> Result<(u64, SealedBytes), Refusal> {
-        let Some(last) = &position.last else {
-            return Ok((0, SealedBytes::from_seal(Vec::new())));
-        };
-        let mut next = position.next;
-        let settled = last.end - last.end % session.way.unit();
-        while next < settled {
-            let piece = next..settled.min(next.saturating_add(session.way.limit()));
-            next = piece.end;
-            let response = self.send_kept(call, session, last, piece).await?;
-            if !response.status().is_success() {
-                return Err(refused(
-                    StatusCode::CONFLICT,
-                    "The provider does not take what was left of the fragment before. Ask where the session stands.",
-                ));
-            }
-            response.into_body().collect(DOCUMENT).await?;
+    /// The provider answered before it had read the fragment to its end.
+    fn unread(&self, call: &Call<'_>, response: Response<Sealed>) -> Refusal {
+        if response.status().is_success() {
+            return Refusal::new(&UPSTREAM_INVALID);
         }
-        let kept = self.kept(session, last).await?;
-        let at = usize::try_from(next - last.base).unwrap_or(usize::MAX);
-        let carried = kept
-            .get(at..)
-            .ok_or_else(|| Refusal::new(&STATE_UNAVAILABLE))?;
-        Ok((next, SealedBytes::from_seal(carried.to_vec())))
+        self.answer(call, response).err().unwrap_or_else(|| {
+            refused(
+                StatusCode::CONFLICT,
+                "The provider does not take the fragment.",
+            )
+        })
     }
+}
 
-    /// What the state keeps of an attempt's sealed bytes, from its base on.
-    async fn kept(&self, session: &Session, attempt: &Attempt) -> Result<Vec<u8>, Refusal> {
-        let (part, salt) = (Some(attempt.entry.part), Some(&attempt.entry.salt));
-        let key = self.attempt_key(Table::Tail, &session.row.object, part, salt);
-        let kept = self.vault.get(Table::Tail, &key).await?;
-        let length = attempt.end - attempt.base + u64::from(attempt.trailer);
-        kept.filter(|kept| kept.len() as u64 == length)
-            .ok_or_else(|| Refusal::new(&STATE_UNAVAILABLE))
-    }
+/// Where a fragment's bytes lie in the object.
+struct Place {
+    /// Where its run ends.
+    run_end: u64,
+    /// Where its first request ends.
+    first: u64,
+    /// Bytes of the object, where that is known.
+    whole: Option<u64>,
+}
 
-    /// Sends sealed bytes that the state keeps; `range`: of the object.
-    async fn send_kept(
-        &self,
-        call: &Call<'_>,
-        session: &Session,
-        attempt: &Attempt,
-        range: Range<u64>,
-    ) -> Result<Response<Sealed>, Refusal> {
-        let mut kept = self.kept(session, attempt).await?;
-        let run = usize::try_from(attempt.end - attempt.base).unwrap_or(usize::MAX);
-        let trailer = kept.split_off(run.min(kept.len()));
-        let rest = SealedRest::new(
-            SealedBytes::from_seal(kept),
-            attempt.zeros,
-            Some(SealedBytes::from_seal(trailer)),
-            range.start - attempt.base,
-            range.end - range.start,
-        );
-        let whole = layout::sealed_len(attempt.total);
-        let ask = session.way.piece(call, &range, whole)?;
-        self.send(ask, Cleared::sealed_rest(rest)).await
-    }
-
-    /// Sends what the first request of an attempt did not hold; gives the last answer. `None`: the provider says that it
-    /// has something else.
-    pub(super) async fn send_rest(
-        &self,
-        call: &Call<'_>,
-        session: &Session,
-        attempt: &Attempt,
-        from: u64,
-        first: Told,
-    ) -> Result<Option<Told>, Refusal> {
-        let target = match attempt.is_last() {
-            true => attempt.sealed_end(),
-            false => attempt.end - attempt.end % session.way.unit(),
-        };
-        let (mut sent, mut next) = (first, from);
-        while next < target && matches!(sent, Told::More(..)) {
-            let piece = next..target.min(next.saturating_add(session.way.limit()));
-            next = piece.end;
-            let response = self.send_kept(call, session, attempt, piece).await?;
-            match told(&session.way, response, next).await? {
-                Some(told) => sent = told,
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(sent))
-    }
+/// `begin`: the byte that the provider expects; `carried`: bytes that the fragment before left over.
+fn place(
+    way: &Way,
+    begin: u64,
+    carried: u64,
+    range: &Range<u64>,
+    total: u64,
+) -> Result<Place, Refusal> {
+    let large = || Refusal::new(&TOO_LARGE);
+    let run = layout::run_len(range.end - range.start).ok_or_else(large)?;
+    let whole = layout::sealed_len(total);
+    let run_end = begin + carried + run;
+    let target = match range.end == total {
+        true => whole.ok_or_else(large)?,
+        false => run_end - run_end % way.unit(),
+    };
+    Ok(Place {
+        run_end,
+        first: target.min(begin.saturating_add(way.limit())),
+        whole,
+    })
 }
 
 /// What the request says of its place in the file.
@@ -380,23 +304,4 @@ fn check(position: &Position, range: &Range<u64>, total: u64) -> Result<(), Refu
         return wrong("A fragment before the last holds at least 320 KiB.");
     }
     Ok(())
-}
-
-/// `next`: the byte that the provider must expect now. `None`: it expects another.
-pub(super) async fn told(
-    way: &Way,
-    response: Response<Sealed>,
-    next: u64,
-) -> Result<Option<Told>, Refusal> {
-    if !way.goes_on(response.status(), response.headers()) {
-        return Ok(Some(Told::Other(response)));
-    }
-    let (head, body) = response.into_parts();
-    let document = body.collect(DOCUMENT).await?;
-    if let Expected::From(other) = way.expected(&document)?
-        && other != next
-    {
-        return Ok(None);
-    }
-    Ok(Some(Told::More(Response::from_parts(head, ()), document)))
 }

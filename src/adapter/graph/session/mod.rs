@@ -7,9 +7,11 @@ mod fragment;
 mod keeper;
 mod position;
 mod ranges;
+mod rest;
 mod row;
 mod rules;
 mod way;
+mod whole;
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -18,7 +20,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
 
-use self::fragment::Told;
+use self::rest::Told;
 use self::row::{Attempt, UploadRow};
 use self::way::Way;
 use super::upstream::{Address, Ask, is_json, put, text};
@@ -216,29 +218,37 @@ impl Graph {
         mut session: Session,
     ) -> Result<Response<Released>, Refusal> {
         let position = self.position(call, &mut session, true).await?;
-        let document = position.told.as_deref().unwrap_or_default();
-        let document = ranges::shown(document, position.plain(), position.total)?;
-        if let Some(last) = position.last.as_ref().filter(|last| last.is_last()) {
-            self.finish(call, &session, last, position.next).await?;
-        }
+        let told = match position.last.as_ref().filter(|last| last.is_last()) {
+            Some(last) => match self.finish(call, &session, last, position.next).await? {
+                Told::More(_, document) => Some(document),
+                Told::Other(response) => {
+                    let answer = self.completed(call, &session, last, response).await?;
+                    // of what became a file the provider says the same
+                    return match answer.status().is_success() {
+                        true => Err(lost()),
+                        false => Ok(answer),
+                    };
+                }
+            },
+            None => None,
+        };
+        let told = told.filter(|document| !document.is_empty());
+        let document = told.or(position.told.clone()).unwrap_or_default();
+        let document = ranges::shown(&document, position.plain(), position.total)?;
         Ok(self::document(document))
     }
 
-    /// Sends what the gateway still has of a file whose plaintext it was given to the end.
+    /// Sends what the gateway still has of a file whose plaintext it was given to the end; gives the last answer.
     async fn finish(
         &self,
         call: &Call<'_>,
         session: &Session,
         last: &Attempt,
         next: u64,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Told, Refusal> {
         let nothing = Told::More(Response::new(()), Vec::new());
         match self.send_rest(call, session, last, next, nothing).await? {
-            Some(Told::Other(response)) => {
-                self.completed(call, session, last, response).await?;
-                Ok(())
-            }
-            Some(Told::More(..)) => Ok(()),
+            Some(told) => Ok(told),
             None => Err(self.drop_session(call, session).await),
         }
     }
