@@ -80,6 +80,13 @@ class Recorder:
         await asyncio.gather(carry(reader, up), carry(down, writer, kept.raw))
         return None
 
+    async def end(self):
+        self.server.close()
+        carrying = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in carrying:
+            task.cancel()
+        await asyncio.gather(*carrying, return_exceptions=True)
+
     def clear(self):
         self.kept.clear()
 
@@ -89,7 +96,7 @@ class Recorder:
         return {name.decode().lower() for one in kept for name in ADDRESS.findall(one.text())}
 
     def close(self):
-        self.loop.call_soon_threadsafe(self.server.close)
+        asyncio.run_coroutine_threadsafe(self.end(), self.loop).result(30)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
 

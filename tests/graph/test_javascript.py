@@ -11,7 +11,6 @@ DRIVER = Path(__file__).parent / "js"
 
 
 @pytest.mark.usefixtures("fronted")
-@pytest.mark.direct
 def test_microsoft_graph_client(way, place, canary, tmp_path, kept):
     node = program("node", "apt-get install nodejs")
     assert (DRIVER / "node_modules" / "@microsoft").exists(), f"the client is missing; install it: npm ci --prefix {DRIVER}"

@@ -223,7 +223,6 @@ def test_msgraph_simple_files(place, canary, kept, size):
 
 
 @pytest.mark.usefixtures("fronted")
-@pytest.mark.direct
 @pytest.mark.parametrize("rule, size", [("reject", 5 * MIB), ("accept", 12 * MIB), ("accept", 18 * MIB)])
 def test_msgraph_upload_task(way, place, canary, kept, rule, size):
     """Fragments after the first are one byte too long, which SharePoint is said to take; the last is sent twice; each carries the token, which
