@@ -10,7 +10,7 @@ use http::header::{CONNECTION, HeaderName};
 use http::{HeaderValue, Method, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::arrival::{Returned, Unread};
 use super::asked::Asked;
@@ -24,6 +24,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-sceau-request-id");
 /// before the client has read it.
 const DRAIN_BYTES: usize = 256 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
+/// On HTTP/2 as often again as the client sent as much in that time, 64 MiB in all: a reset leaves the other streams alone, but
+/// clients that first send everything wait for room, or drop the answer.
+const DRAINS: u32 = 255;
 
 /// The body of every answer.
 pub struct Answer {
@@ -110,7 +113,6 @@ pub(super) fn finish(
     let unread = returned.take();
     name(&mut response, asked.id);
     let headers = response.headers_mut();
-    // HTTP/2 resets the stream by itself
     let one = asked.version != Version::HTTP_2;
     let ambiguous = asked.code == Some(crate::error::FRAMING.name)
         || asked.code == Some(crate::error::HEADERS_TOO_LARGE.name);
@@ -118,8 +120,8 @@ pub(super) fn finish(
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let drain = unread
-        .filter(|unread| one && !unread.held_back)
-        .map(Drain::new);
+        .filter(|unread| !unread.held_back)
+        .map(|unread| Drain::new(unread, if one { 0 } else { DRAINS }));
     let bodiless = asked.method == Method::HEAD || status == 304;
     let there = first.as_ref().map_or(0, |first| first.len() as u64);
     let length = |body: &Released| Some(body.size_hint().exact()? + there);
@@ -239,20 +241,27 @@ impl Body for Answer {
 struct Drain {
     unread: Unread,
     left: usize,
+    again: u32,
     until: Pin<Box<Sleep>>,
 }
 
 impl Drain {
-    fn new(unread: Unread) -> Self {
+    fn new(unread: Unread, again: u32) -> Self {
         Self {
             unread,
             left: DRAIN_BYTES,
+            again,
             until: Box::pin(sleep(DRAIN_TIME)),
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
+            if self.left == 0 && self.again > 0 {
+                self.again -= 1;
+                self.left = DRAIN_BYTES;
+                self.until.as_mut().reset(Instant::now() + DRAIN_TIME);
+            }
             if self.left == 0 || self.until.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }

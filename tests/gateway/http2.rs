@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 
-use crate::client::{Client, UNSIGNED, full, request};
+use crate::client::{Client, UNSIGNED, fed, full, request};
 use crate::frames::Frames;
 use crate::recorder::{Act, Recorder, Then};
 use crate::site::{Gateway, Site};
@@ -48,6 +48,36 @@ async fn objects_go_both_ways() {
         assert!(got == content);
     }
     assert_eq!(recorder.seen().len(), 5);
+}
+
+/// Some clients read no answer before they have sent everything, and wait for room until then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_upload_is_read_within_bounds() {
+    let (recorder, site, gateway) = up("").await;
+    let client = Client::new(&site, &gateway);
+    let mut two = client.two().await;
+    for (mib, whole) in [(16, true), (200, false)] {
+        let length = (mib << 20).to_string();
+        let mut head = client.signed("PUT", "/bbb/k", &[("content-length", &length)], UNSIGNED);
+        head.uri = "https://localhost/bbb/x".parse().unwrap();
+        let (feed, body) = fed();
+        let feeding = tokio::spawn(async move {
+            let piece = Bytes::from(pattern(1 << 20));
+            for _ in 0..mib {
+                if feed.send(Ok(piece.clone())).await.is_err() {
+                    return false;
+                }
+            }
+            true
+        });
+        let answer = within("an answer", two.send_request(request(head, body.boxed()))).await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), 403);
+        let document = within("its end", answer.into_body().collect()).await;
+        assert!(!document.unwrap().to_bytes().is_empty());
+        assert_eq!(within("the upload's end", feeding).await.unwrap(), whole);
+    }
+    assert_eq!(recorder.seen().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 from harness.servers import Server, accepts, free_port, sceau
 from harness.tunnel import Tunnel
 
-HOSTS = ("graph.microsoft.com", "contoso.sharepoint.com", "contoso-my.sharepoint.com", "outlook.office.com", "login.microsoftonline.com")
+FRONTED = ("graph.microsoft.com", "contoso.sharepoint.com", "contoso-my.sharepoint.com", "outlook.office.com")
+LOGIN = "login.microsoftonline.com"
+HOSTS = (*FRONTED, LOGIN)
 GRAPH = "https://graph.microsoft.com/v1.0"
 SIMULATOR = Path(__file__).parent
 
@@ -72,10 +74,11 @@ class Cloud:
 class Way:
     """One way to the cloud: where clients that think they talk to Microsoft's hosts get to, and whom they trust."""
 
-    def __init__(self, name, cloud, port, ca):
-        self.name, self.cloud, self.port, self.ca = name, cloud, port, ca
+    def __init__(self, name, cloud, port, ca, recorder=None):
+        self.name, self.cloud, self.port, self.ca, self.recorder = name, cloud, port, ca, recorder
         self.through_gateway = name == "gateway"
-        self.tunnel = Tunnel(to=port)
+        # accounts are asked for past the gateway
+        self.tunnel = Tunnel(to=port, beside={LOGIN: cloud.port})
         self.proxy = f"http://127.0.0.1:{self.tunnel.port}"
 
     def close(self):
@@ -155,16 +158,15 @@ class Gate:
         for old in (home / "services.d").iterdir():
             old.unlink()
         shutil.copy(cloud.ca, home / "tls" / "provider-ca.pem")
-        fronted = [host for host in HOSTS if not host.startswith("login")]
         tables = [
-            f'[[host]]\nname = "{host}"\nrole = "{ROLES.get(host, "sharepoint")}"\nconnect = "127.0.0.1:{cloud.port}"\n' for host in fronted
+            f'[[host]]\nname = "{host}"\nrole = "{ROLES.get(host, "sharepoint")}"\nconnect = "127.0.0.1:{cloud.port}"\n' for host in FRONTED
         ]
         (home / "services.d" / "80-m365.toml").write_text(f"""
 kind = "graph"
 name = "m365"
 tenant = "tests"
 service = "m365"
-hosts = {json.dumps(fronted)}
+hosts = {json.dumps(FRONTED)}
 contact = "tests@example.fr"
 domains = ["contoso.com", "contoso.onmicrosoft.com"]
 

@@ -5,8 +5,9 @@ import uuid
 
 import pytest
 
-from cloud import HOSTS, Cloud, Gate, Way
+from cloud import FRONTED, HOSTS, LOGIN, Cloud, Gate, Way
 from harness.material import Canary
+from recorder import Recorder
 
 pytest_plugins = ["harness.fixtures"]
 
@@ -64,15 +65,14 @@ def direct(shared_direct, lenient_cloud):
 
 
 @pytest.fixture(scope="session")
-def shared_way(request, run_folder, shared_cloud, shared_direct):
+def shared_way(request, run_folder, tls, shared_cloud, shared_direct):
     if request.config.getoption("--through") == "direct":
         return shared_direct
     gate = Gate(run_folder / "gate", shared_cloud)
-    # accounts are asked for past the gateway
-    both = run_folder / "both.pem"
-    both.write_text(gate.ca.read_text() + shared_cloud.ca.read_text())
-    way = Way("gateway", shared_cloud, gate.port, both)
+    recorder = Recorder(gate.port, gate.ca, tls)
+    way = Way("gateway", shared_cloud, recorder.port, shared_cloud.ca, recorder)
     request.addfinalizer(gate.stop)
+    request.addfinalizer(recorder.close)
     request.addfinalizer(way.close)
     return way
 
@@ -80,7 +80,20 @@ def shared_way(request, run_folder, shared_cloud, shared_direct):
 @pytest.fixture
 def way(shared_way, cloud):
     """The way that the clients take in this run."""
+    if shared_way.recorder:
+        shared_way.recorder.clear()
     return shared_way
+
+
+@pytest.fixture
+def fronted(way):
+    """Every address in an answer that the test's clients were given leads to a host that the gateway stands before."""
+    yield
+    if way.recorder:
+        hosts = way.recorder.hosts()
+        assert hosts, "no answer leads anywhere, which no client would be content with"
+        # where people sign in again, and where a message's `webUrl` shows it to them; neither serves anything that is sealed
+        assert hosts - {LOGIN, "teams.microsoft.com"} <= set(FRONTED)
 
 
 @pytest.fixture(scope="session")

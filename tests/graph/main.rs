@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod addresses;
 mod adversary;
 mod attachments;
 mod batches;
@@ -25,4 +26,5 @@ mod mime;
 mod provider;
 mod refusals;
 mod rest;
+mod select;
 mod sessions;

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
+use percent_encoding::percent_decode_str;
 use sceau::adapter::graph::quickxor::QuickXor;
 use sceau::body::{Cleared, Fault, Outbound, Sealed, Upstream};
 use sceau::error::{Refusal, UPSTREAM_OUTCOME_UNKNOWN};
@@ -110,6 +111,26 @@ pub fn json_answer(status: u16, document: &Value) -> Canned {
     (status, vec![kind], document.to_string().into_bytes())
 }
 
+/// What `$select` names of an item, and nothing else.
+fn selected(list: Option<&str>, item: &Value) -> Value {
+    let Some(list) = list else {
+        return item.clone();
+    };
+    let list = percent_decode_str(list).decode_utf8().unwrap();
+    let names: Vec<&str> = list.split(',').collect();
+    let members = item.as_object().unwrap().iter();
+    let kept = members.filter(|(name, _)| names.contains(&name.as_str()));
+    kept.map(|(name, value)| (name.clone(), value.clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// The value of `$select` in a query, or in what stands behind `children(`.
+fn select(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("select=")?;
+    rest.split(['&', ';', ')']).next()
+}
+
 pub fn error(status: u16, code: &str) -> Canned {
     json_answer(status, &json!({"error": {"code": code, "message": "m"}}))
 }
@@ -169,7 +190,7 @@ impl Provider {
         if let Some(answer) = self.mailbox(seen) {
             return answer;
         }
-        let path = seen.target.split('?').next().unwrap();
+        let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
         let name = path
             .split_once("root:/")
             .map(|(_, rest)| rest.split(':').next().unwrap().to_owned());
@@ -181,7 +202,7 @@ impl Provider {
                 let file = self.file(&name).unwrap();
                 json_answer(
                     if file.version == 1 { 201 } else { 200 },
-                    &Self::item(&id, &file),
+                    &selected(select(query), &Self::item(&id, &file)),
                 )
             }
             ("PUT", Some(name)) => self.commit(seen, &name),
@@ -193,7 +214,7 @@ impl Provider {
                 };
                 let item = Self::item(id, file);
                 if !path.ends_with("/content") {
-                    return json_answer(200, &item);
+                    return json_answer(200, &selected(select(query), &item));
                 }
                 let tag = item["eTag"].as_str().unwrap();
                 if seen.header("if-none-match") == tag {
@@ -204,9 +225,14 @@ impl Provider {
             }
             ("GET" | "HEAD", None) if path.ends_with("/download.aspx") => self.download(seen),
             ("GET", None) if path.ends_with("/children") => {
-                let files = self.files.lock().unwrap();
-                let items: Vec<Value> = files.iter().map(|(id, f)| Self::item(id, f)).collect();
-                json_answer(200, &json!({"value": items}))
+                json_answer(200, &json!({"value": self.children(select(query))}))
+            }
+            ("GET", None) if path.ends_with("/root") => {
+                let root = json!({"id": "01ROOT", "size": 1_000_000, "folder": {"childCount": 1}});
+                let (query, inner) = query.split_once("children(").unwrap_or((query, ""));
+                let mut root = selected(select(query), &root);
+                root["children"] = self.children(select(inner)).into();
+                json_answer(200, &root)
             }
             ("POST", Some(name)) if path.ends_with("createUploadSession") => {
                 let asked: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
@@ -233,6 +259,12 @@ impl Provider {
             ("DELETE", _) => (204, vec![], vec![]),
             _ => error(404, "itemNotFound"),
         }
+    }
+
+    fn children(&self, list: Option<&str>) -> Vec<Value> {
+        let files = self.files.lock().unwrap();
+        let items = files.iter().map(|(id, file)| Self::item(id, file));
+        items.map(|item| selected(list, &item)).collect()
     }
 
     fn batch(&self, seen: &Seen) -> Canned {

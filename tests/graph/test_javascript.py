@@ -10,7 +10,7 @@ from harness.servers import program
 DRIVER = Path(__file__).parent / "js"
 
 
-@pytest.mark.direct
+@pytest.mark.usefixtures("fronted")
 def test_microsoft_graph_client(way, place, canary, tmp_path, kept):
     node = program("node", "apt-get install nodejs")
     assert (DRIVER / "node_modules" / "@microsoft").exists(), f"the client is missing; install it: npm ci --prefix {DRIVER}"

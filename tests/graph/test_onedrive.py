@@ -8,10 +8,12 @@ from cloud import GRAPH
 from harness.material import MIB, Tree
 from harness.servers import program
 
-pytestmark = pytest.mark.direct
+pytestmark = pytest.mark.usefixtures("fronted")
 
 NAMES = ["plain.txt", "with spaces in it.txt", "plus+and+plus.bin", "ümläut/éàç/文件-ファイル.bin", "a&b=c;d,e@f$h!i.bin", "deep/a/b/c/leaf.bin"]
 SIZES = (1, 65_536, 65_537, 4 * MIB, 4 * MIB + 1, 10 * MIB + 1)
+# over HTTP/2 its libcurl sends more of a file than the fragment that it announced, which is malformed (RFC 9113 section 8.1.1)
+ONE = 'force_http_11 = "true"\n'
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -24,7 +26,7 @@ class Onedrive:
         for made in (self.settings, self.folder):
             made.mkdir(parents=True)
         (self.settings / "refresh_token").write_text("refresh-alex")
-        (self.settings / "config").write_text(f'sync_dir = "{self.folder}"\ncheck_nosync = "false"\nclassify_as_big_delete = "1000"\n')
+        (self.settings / "config").write_text(f'sync_dir = "{self.folder}"\ncheck_nosync = "false"\nclassify_as_big_delete = "1000"\n{ONE}')
 
     def __call__(self, *arguments, check=True):
         tool = program("onedrive", "apt-get install --no-install-recommends onedrive")

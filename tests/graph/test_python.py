@@ -42,6 +42,7 @@ def alex():
     return signed_in("token-of-alex")
 
 
+@pytest.mark.usefixtures("fronted")
 @pytest.mark.parametrize("size", [0, 1, 65_537, 4 * MIB, 4 * MIB + 1, 11 * MIB])
 def test_o365_files(account, place, tmp_path, canary, kept, size):
     data = canary.content(size, "o365")
@@ -147,7 +148,6 @@ def test_o365_message_as_mime(account, alex, canary, kept):
     kept()
 
 
-@pytest.mark.direct
 def test_o365_teams_events_contacts_tasks(account, canary, kept):
     text = canary.text.decode()
     teams = account.teams()
@@ -192,6 +192,7 @@ async def of_drive(client):
     return (await client.me.drive.get()).id
 
 
+@pytest.mark.usefixtures("fronted")
 @pytest.mark.parametrize("size", [0, 1, 65_537, 3 * MIB])
 def test_msgraph_simple_files(place, canary, kept, size):
     async def scenario():
@@ -221,7 +222,7 @@ def test_msgraph_simple_files(place, canary, kept, size):
     kept(size)
 
 
-@pytest.mark.direct
+@pytest.mark.usefixtures("fronted")
 @pytest.mark.parametrize("rule, size", [("reject", 5 * MIB), ("accept", 12 * MIB), ("accept", 18 * MIB)])
 def test_msgraph_upload_task(way, place, canary, kept, rule, size):
     """Fragments after the first are one byte too long, which SharePoint is said to take; the last is sent twice; each carries the token, which
@@ -281,7 +282,6 @@ def test_msgraph_mail(canary, kept):
     kept()
 
 
-@pytest.mark.direct
 def test_msgraph_teams(canary, kept):
     async def scenario():
         from msgraph.generated.models.body_type import BodyType

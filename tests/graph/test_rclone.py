@@ -8,6 +8,8 @@ import pytest
 from harness.material import MIB, NAMES, Tree
 from harness.servers import program
 
+pytestmark = pytest.mark.usefixtures("fronted")
+
 # SharePoint trims these off, or refuses them; rclone writes them otherwise, which other tests of rclone see to
 SIZES = (0, 1, 65_535, 65_536, 65_537, 327_679, 327_680, 327_681, 10 * MIB, 10 * MIB + 1)
 

@@ -7,9 +7,9 @@ import threading
 
 
 class Tunnel:
-    def __init__(self, to=None):
-        """`to`: the port for all; without it, the one that is asked for."""
-        self.to = to
+    def __init__(self, to=None, beside=()):
+        """`to`: the port for all; without it, the one that is asked for. `beside`: names with a port of their own."""
+        self.to, self.beside = to, dict(beside)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.serve, daemon=True).start()
@@ -30,7 +30,8 @@ class Tunnel:
             head += more
         method, target, _ = head.split(b" ", 2)
         assert method == b"CONNECT"
-        server = socket.create_connection(("127.0.0.1", self.to or int(target.rsplit(b":", 1)[1])))
+        name, _, port = target.decode().rpartition(":")
+        server = socket.create_connection(("127.0.0.1", self.beside.get(name) or self.to or int(port)))
         client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
         back = threading.Thread(target=carry, args=[server, client], daemon=True)
         back.start()

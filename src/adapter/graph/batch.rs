@@ -54,7 +54,8 @@ struct Inner<'d> {
 
 impl Inner<'_> {
     /// As it goes up: with the fields that would go alone, and its body as it was judged.
-    fn sent(mut self, body: Option<String>) -> Result<String, Refusal> {
+    /// `target`: path and query with the version, where they are others than the client's.
+    fn sent(mut self, body: Option<String>, target: Option<&str>) -> Result<String, Refusal> {
         self.headers
             .retain(|name, _| is_sent(name) || name.eq_ignore_ascii_case("content-type"));
         let broken = |error| Refusal::new(&INTERNAL).cause(error);
@@ -62,7 +63,9 @@ impl Inner<'_> {
             .map(RawValue::from_string)
             .transpose()
             .map_err(broken)?;
+        let url = target.and_then(|target| target.get(1..)?.split_once('/'));
         let inner = Inner {
+            url: url.map_or(self.url.clone(), |(_, rest)| format!("/{rest}").into()),
             body: body.as_deref().or(self.body),
             ..self
         };
@@ -141,7 +144,7 @@ impl Graph {
             let id = one.id.clone().into_owned();
             match judged {
                 Ok((head, detail, body)) => {
-                    pieces.push(one.sent(body)?);
+                    pieces.push(one.sent(body, detail.target.as_deref())?);
                     sent.push(Sent { id, detail, head });
                 }
                 Err(refusal) => local.push(self.inner_answer(call, &id, &refusal)),
@@ -315,6 +318,7 @@ impl Detail {
             head,
             row: self.row,
             drive: self.drive.as_deref(),
+            asked: self.target.as_deref(),
             ..*outer
         }
     }
@@ -370,7 +374,6 @@ fn head(call: &Call<'_>, inner: &Inner<'_>) -> Result<request::Parts, Refusal> {
     Ok(head)
 }
 
-/// The text of an inner message with another body.
 fn with_body(text: &str, body: Option<&str>, changed: Option<String>) -> String {
     match (body, changed) {
         (Some(body), Some(changed)) => {

@@ -15,6 +15,7 @@ mod read;
 mod rest;
 mod route;
 mod scanner;
+mod select;
 mod session;
 pub mod settings;
 pub mod table;
@@ -64,6 +65,8 @@ struct Detail {
     row: &'static Row,
     host: usize,
     drive: Option<String>,
+    /// Path and query as the provider is asked, where they are others than the client's.
+    target: Option<String>,
 }
 
 /// One request, as the handlers see it.
@@ -76,6 +79,8 @@ struct Call<'a> {
     authority: &'a str,
     /// The drive's id, where the path names it.
     drive: Option<&'a str>,
+    /// Path and query as the provider is asked, where they are others than the client's.
+    asked: Option<&'a str>,
     /// The upload session that is asked about, where it is not at the request's own address.
     session: Option<&'a Address<'a>>,
 }
@@ -144,10 +149,12 @@ fn detail(settings: &Settings, head: &request::Parts) -> Result<Detail, Refusal>
     })?;
     let row = table::classify(&head.method, &route, &head.headers, &settings.serves)?;
     table::check_query(row, head.uri.query().unwrap_or_default())?;
+    let target = head.uri.path_and_query().map(|target| target.as_str());
     Ok(Detail {
         row,
         host,
         drive: route.drive.map(str::to_owned),
+        target: select::extended(row, target.unwrap_or_default())?,
     })
 }
 
@@ -314,6 +321,7 @@ impl Adapter for Graph {
             host: detail.host,
             authority: super::authority(&head.uri, &head.headers).unwrap_or_default(),
             drive: detail.drive.as_deref(),
+            asked: detail.target.as_deref(),
             session: None,
         };
         match verdict {

@@ -39,18 +39,34 @@ pub(super) enum Api {
 pub(super) fn check(path: &str) -> Result<(), Refusal> {
     let wrong = |why: &'static str| Err(Refusal::new(&PROTOCOL).message(why));
     let escapes = ["%2f", "%5c", "%3a", "%00", "%2e", "\\"];
-    let mut before = "";
-    for segment in path.split('/') {
-        let lower = segment.to_ascii_lowercase();
-        let inner = (before == "items").then(|| escaped_path(&lower)).flatten();
-        let parts = inner.as_deref().unwrap_or(&lower);
-        if escapes.iter().any(|escape| parts.contains(escape)) {
+    let (mut before, mut inside) = (["", ""], false);
+    let lower = path.to_ascii_lowercase();
+    for segment in lower.split('/') {
+        let plain = match before {
+            [_, "items"] => escaped_path(segment),
+            _ => inside.then(|| segment.replace("%2f", "/")),
+        };
+        let parts = plain.as_deref().unwrap_or(segment);
+        // the identifiers of channels and chats have a colon
+        let named = matches!(before[1], "channels" | "chats");
+        let separates = |escape: &str| parts.contains(escape) && !(named && escape == "%3a");
+        if escapes.iter().any(|escape| separates(escape)) {
             return wrong("The path holds a separator in an escaped form.");
         }
-        if parts.split('/').any(|part| matches!(part, "." | "..")) {
+        // a single dot behind an escaped separator stays within the path to the item, whoever takes it away
+        let dots = |part: &str| part.trim_end_matches(':') == "..";
+        if segment == "." || parts.split('/').any(dots) {
             return wrong("The path has a segment of dots.");
         }
-        before = segment;
+        if parts.contains('/') && parts.split('/').any(str::is_empty) {
+            return wrong("The path has an empty segment.");
+        }
+        inside = match (inside, before, segment) {
+            (true, ..) => !segment.ends_with(':'),
+            (false, [_, "drive"] | ["drives", _], "root:") => true,
+            _ => false,
+        };
+        before = [before[1], segment];
     }
     let behind = without_version(path);
     if !behind.starts_with('/') || behind.contains("//") {
@@ -378,7 +394,17 @@ mod tests {
             "/v1.0/drives/d/items/root%3A%2Fa%3A%2Fcontent",
             "/v1.0/drives/d/items/root%3A%2Fa%2Fb%2e%3A/content",
             "/v1.0/me/drive/root%3A%2Fa%3A/content",
+            "/v1.0/me/drive/root:/a%3A%2Fcontent",
+            "/v1.0/me/drive/root:/.%2F..%2Fa",
+            "/v1.0/me/drive/root:/a%2F..:/content",
+            "/v1.0/me/drive/root:/a%2F%2Fb",
+            "/v1.0/me/drive/root:/./a",
+            "/v1.0/me/drive/root:/a:/content%2Fb",
+            "/v1.0/me/drive/root/a%2Fb",
+            "/v1.0/me/messages/root:/a%2Fb",
             "/v1.0/me/../me",
+            "/v1.0/chats/19%3Ab%2Fmessages",
+            "/v1.0/chats/x/messages/19%3Ab",
             "/v1.0/me/%2e%2e/x",
         ] {
             assert!(check(path).is_err(), "{path}");
@@ -386,17 +412,24 @@ mod tests {
         for path in [
             "/v1.0/me/drive/root:/d%C3%A9j%C3%A0.txt:/content",
             "/v1.0/me/drive/root:/100%25%20a%252Fb.txt:/content",
+            "/v1.0/teams/t/channels/19%3Ab%40thread.tacv2/messages",
+            "/v1.0/chats/19%3Ab%40thread.v2/messages",
         ] {
             assert!(check(path).is_ok(), "{path}");
         }
     }
 
     #[test]
-    fn what_microsofts_own_clients_write_is_read() {
+    fn what_clients_write_is_read() {
         for (path, want) in [
             ("/v1.0//me/messages", "me/messages"),
             (
                 "/v1.0/drives/d/items/root%3A%2Fa%2Fb.txt%3A/content",
+                "<drive>/<item>/content",
+            ),
+            ("/v1.0/me/drive/root:/.%2Fa%2Fb.txt", "<drive>/<item>"),
+            (
+                "/v1.0/drives/d/root:/.%2fa%2fb.txt:/content",
                 "<drive>/<item>/content",
             ),
         ] {

@@ -45,6 +45,17 @@ pub(super) enum Verb {
     Never,
 }
 
+/// What the answer's `$select` picks from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Selection {
+    /// Items of a drive.
+    Items,
+    /// An item that the request writes.
+    Uploaded,
+    /// Something else, in which items may be expanded.
+    Others,
+}
+
 /// A family of requests.
 #[derive(Debug)]
 pub struct Row {
@@ -77,6 +88,29 @@ pub const GROUPS: &[&str] = &[
     SEARCH,
     SHARING,
 ];
+
+impl Row {
+    /// `None`: its query is not looked into.
+    pub(super) fn selection(&self) -> Option<Selection> {
+        let items = [
+            "CreateFolder",
+            "Delta",
+            "GetItem",
+            "ListChildren",
+            "ListItems",
+            "RestoreItem",
+            "SearchNames",
+            "UpdateItem",
+        ];
+        match self.verb {
+            _ if self.api != Api::Graph => None,
+            Verb::PutContent | Verb::Commit => Some(Selection::Uploaded),
+            Verb::Items | Verb::Change if items.contains(&self.name) => Some(Selection::Items),
+            Verb::Items | Verb::Change | Verb::Versions => Some(Selection::Others),
+            _ => None,
+        }
+    }
+}
 
 const SEALED: &str = "file contents are sealed and opened";
 const NAMES: &str =
@@ -154,7 +188,7 @@ pub(super) const fn at(api: Api, row: Row) -> Row {
 }
 
 /// In the order in which they are looked through; messages come behind. `None`: whatever is served.
-const PARTS: [(Option<Part>, &[Row]); 3] = [
+pub(super) const PARTS: [(Option<Part>, &[Row]); 3] = [
     (Some(Part::Files), FILES),
     (None, ANYWHERE),
     (Some(Part::Files), SHAREPOINT),

@@ -98,6 +98,9 @@ impl Ask {
     /// The client's request.
     pub fn from_client(call: &Call<'_>) -> Self {
         let mut ask = Self::own(call.head.method.clone(), call);
+        if let Some(target) = call.asked {
+            target.clone_into(&mut ask.target);
+        }
         ask.copy(call, &SENT);
         // SharePoint's own interface answers XML to who does not ask for JSON; what the gateway reads itself is JSON
         let accept = text(&ask.headers, ACCEPT).unwrap_or_default();

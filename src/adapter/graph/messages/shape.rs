@@ -46,10 +46,12 @@ pub(super) enum Treat {
     Named(&'static Shape),
     /// Members that are named by identifiers, each a word.
     Flags,
+    /// A list of properties of the service that are on or off, of which these are known.
+    Switches(&'static [&'static str]),
 }
 use Treat::{
     Body, Bytes, Clear, Comment, Flags, Line, List, Named, Object, People, Picture, Preview, Size,
-    Subject, TeamsBody, Whole, Words,
+    Subject, Switches, TeamsBody, Whole, Words,
 };
 
 #[derive(Debug)]
@@ -132,7 +134,16 @@ impl Treat {
     fn seals(self) -> bool {
         !matches!(
             self,
-            Clear | Words | People | Body | TeamsBody | Object(_) | List(_) | Named(_) | Flags
+            Clear
+                | Words
+                | People
+                | Body
+                | TeamsBody
+                | Object(_)
+                | List(_)
+                | Named(_)
+                | Flags
+                | Switches(_)
         )
     }
 }
@@ -184,6 +195,23 @@ fn is_word(node: &Node) -> bool {
     !matches!(node, Node::Object(_) | Node::Array(_))
 }
 
+/// Whether it is a property that is known, by its `id`, and a `value` that says yes or no.
+fn is_switch(known: &[&str], node: &Node) -> bool {
+    let Node::Object(members) = node else {
+        return false;
+    };
+    members
+        .iter()
+        .all(|(name, value)| match (name.as_str(), value) {
+            ("id", Node::Text(id)) => known.contains(&id.as_str()),
+            ("value", Node::Other) => true,
+            ("value", Node::Text(value)) => ["true", "false"]
+                .iter()
+                .any(|word| value.eq_ignore_ascii_case(word)),
+            _ => false,
+        })
+}
+
 impl Writing<'_> {
     /// What lies below a member.
     fn below(
@@ -219,7 +247,12 @@ impl Writing<'_> {
                 identifier(name, plan)?;
                 is_word(value).then_some(()).ok_or_else(|| unnamed(name))
             }),
-            (List(_) | People | Words | Named(_) | Flags, _) => Err(unnamed(name)),
+            (Switches(known), Node::Array(list))
+                if list.iter().all(|one| is_switch(known, one)) =>
+            {
+                Ok(())
+            }
+            (List(_) | People | Words | Named(_) | Flags | Switches(_), _) => Err(unnamed(name)),
             _ if is_word(value) => Ok(()),
             _ => Err(unnamed(name)),
         }

@@ -114,7 +114,7 @@ impl Graph {
             Err(refusal) if starts && refusal.status() == lost().status() => {
                 let key = self.chunk_key(call, &chunk)?;
                 Ok(Standing {
-                    session: self.begin(call, key, Way::Chunks(chunk)).await?,
+                    session: self.begin(call, key, "", Way::Chunks(chunk)).await?,
                     position: Position::default(),
                     held: Vec::new(),
                     new: true,

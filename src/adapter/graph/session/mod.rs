@@ -1,6 +1,7 @@
 //! Upload sessions: the client's fragments become runs, and the object that they make goes up in the provider's units.
 //! `docs/microsoft-365.md` has the states.
 
+mod address;
 mod chunks;
 mod fragment;
 mod keeper;
@@ -22,7 +23,7 @@ use serde_json::Value;
 use self::rest::Told;
 use self::row::{Attempt, UploadRow};
 use self::way::Way;
-use super::upstream::{Ask, is_json, put, text};
+use super::upstream::{Address, Ask, is_json, put, text};
 use super::{Call, DOCUMENT, Graph, none};
 use crate::adapter::json::{self, Path, Paths};
 use crate::body::{Cleared, Plain, Released};
@@ -144,15 +145,22 @@ impl Graph {
         let address = self.address(url)?;
         let key = self.url_key(address.host, address.target);
         let way = self.ranges_at(address.host);
-        self.begin(call, key, way).await?;
+        self.begin(call, key, address.target, way).await?;
         Ok(())
     }
 
-    /// Remembers a session that begins.
-    async fn begin(&self, call: &Call<'_>, key: RowKey, way: Way) -> Result<Session, Refusal> {
+    /// Remembers a session that begins. `target`: of its own address, where it has one.
+    async fn begin(
+        &self,
+        call: &Call<'_>,
+        key: RowKey,
+        target: &str,
+        way: Way,
+    ) -> Result<Session, Refusal> {
         let row = UploadRow {
             object: self.draw(call, SaltSource::object_id)?,
             last: 0,
+            target: target.to_owned(),
         };
         let expires = Some(call.unix() + AGE);
         self.vault
@@ -161,14 +169,24 @@ impl Graph {
         Ok(Session { key, row, way })
     }
 
-    /// A session's own address.
+    /// A session's own address. However the client wrote it, the provider is asked at the one that it gave.
     pub(super) async fn session(
         &self,
         call: &Call<'_>,
         body: Plain,
     ) -> Result<Response<Released>, Refusal> {
-        let key = self.upload_key(call);
+        let key = self.url_key(call.host, call.target());
         let session = self.session_at(key, self.ranges_at(call.host)).await;
+        let target = session.as_ref().ok().map(|found| found.row.target.clone());
+        let address = target.as_deref().map(|target| Address {
+            host: call.host,
+            authority: call.authority,
+            target,
+        });
+        let call = &Call {
+            session: address.as_ref(),
+            ..*call
+        };
         match call.head.method {
             Method::PUT => self.put_fragment(call, session?, body).await,
             Method::DELETE => {
@@ -275,6 +293,12 @@ impl Graph {
                     404 => unknown(refusal),
                     _ => refusal,
                 })?;
+        let target = session.row.target.clone();
+        let address = Address {
+            target: &target,
+            ..address
+        };
+        let document = sourced(&document, &address)?;
         let at = Call {
             session: Some(&address),
             ..*call
@@ -327,6 +351,14 @@ fn source(document: &[u8]) -> Result<String, Refusal> {
             "Files are made of upload sessions only.",
         )
     })
+}
+
+/// The document with the session's address as the provider wrote it.
+fn sourced(document: &[u8], address: &Address<'_>) -> Result<Vec<u8>, Refusal> {
+    let paths = COMMIT.as_ref().ok_or_else(|| Refusal::new(&INTERNAL))?;
+    let url = format!("https://{}{}", address.authority, address.target);
+    let url = Value::from(url).to_string();
+    json::rewrite::<Refusal>(document, paths, |_| Ok(Some(url.clone())))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::address::canonical;
 use super::ranges::Expected;
 use super::row::{Attempt, UploadRow};
 use super::way::Way;
@@ -42,14 +43,12 @@ impl Position {
 }
 
 impl Graph {
-    pub(super) fn upload_key(&self, call: &Call<'_>) -> RowKey {
-        self.url_key(call.host, call.target())
-    }
-
+    /// However the address is written.
     pub(super) fn url_key(&self, host: usize, target: &str) -> RowKey {
         let host = self.settings.hosts.get(host).map(|host| host.name.as_str());
-        let url = [host.unwrap_or_default().as_bytes(), target.as_bytes()].concat();
-        self.vault.key(Table::Upload, &[Component::Name(&url)])
+        let url = [host.unwrap_or_default(), &canonical(target)].concat();
+        self.vault
+            .key(Table::Upload, &[Component::Name(url.as_bytes())])
     }
 
     /// Of all fragments, of one, or of one attempt.

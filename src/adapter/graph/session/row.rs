@@ -4,7 +4,7 @@ use crate::adapter::graph::quickxor::SIZE;
 use crate::seal::ObjectId;
 use crate::seal::run::{ENTRY, RunEntry};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// In place of a length that the client has not told yet.
 pub(super) const UNTOLD: u64 = u64::MAX;
 
@@ -14,6 +14,8 @@ pub(super) struct UploadRow {
     pub object: ObjectId,
     /// A fragment that counts, and after which to look for others.
     pub last: u32,
+    /// Path and query of its own address, byte for byte as the provider wrote them; empty where it has none.
+    pub target: String,
 }
 
 impl UploadRow {
@@ -21,16 +23,17 @@ impl UploadRow {
         let mut out = vec![VERSION];
         out.extend_from_slice(&self.object.0);
         out.extend_from_slice(&self.last.to_be_bytes());
+        out.extend_from_slice(self.target.as_bytes());
         out
     }
 
     pub fn decode(row: &[u8]) -> Option<Self> {
         let mut row = Reader::new(row)?;
-        let read = Self {
+        Some(Self {
             object: ObjectId(row.take()?),
             last: u32::from_be_bytes(row.take()?),
-        };
-        row.end().then_some(read)
+            target: std::str::from_utf8(row.0).ok()?.to_owned(),
+        })
     }
 }
 
@@ -137,8 +140,12 @@ mod tests {
         let upload = UploadRow {
             object: ObjectId([7; 16]),
             last: 9,
+            target: "/a?b='c'".into(),
         };
-        assert_eq!(UploadRow::decode(&upload.encode()), Some(upload.clone()));
+        let row = upload.encode();
+        assert_eq!(UploadRow::decode(&row), Some(upload));
+        assert_eq!(UploadRow::decode(&row[..20]), None);
+        assert_eq!(UploadRow::decode(&[&row[..], b"\xff"].concat()), None);
         let attempt = Attempt {
             total: 1000,
             start: 100,
@@ -162,9 +169,5 @@ mod tests {
             assert_eq!(Attempt::decode(&row[..cut]), None);
         }
         assert_eq!(Attempt::decode(&[&row[..], b"x"].concat()), None);
-        assert_eq!(
-            UploadRow::decode(&[&upload.encode()[..], b"x"].concat()),
-            None
-        );
     }
 }

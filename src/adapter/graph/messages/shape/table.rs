@@ -3,7 +3,7 @@
 use super::Shape;
 use super::Treat::{
     Body, Bytes, Clear as C, Comment, Flags, Line, List, Named, Object, People, Picture, Preview,
-    Size, Subject, TeamsBody, Whole, Words,
+    Size, Subject, Switches, TeamsBody, Whole, Words,
 };
 
 /// The field of a subject.
@@ -77,6 +77,8 @@ pub const MOVE: Shape = Shape(&[("destinationId", C), ("DestinationId", C)]);
 pub const FOLDER: Shape = Shape(&[
     ("displayName", C), ("isHidden", C), ("id", C), ("@odata.type", C),
 ]);
+/// Whether an invitation may be passed on (MS-OXOCAL, "PidNameDoNotForward").
+const FORWARDING: &[&str] = &["Boolean {00020329-0000-0000-C000-000000000046} Name DoNotForward"];
 #[rustfmt::skip]
 pub const EVENT: Shape = Shape(&[
     ("subject", Subject(TITLE, SUBJECT)), ("body", Body), ("attachments", List(&ATTACHMENT)),
@@ -85,7 +87,8 @@ pub const EVENT: Shape = Shape(&[
     ("reminderMinutesBeforeStart", C), ("isReminderOn", C), ("showAs", C), ("sensitivity", C), ("importance", C),
     ("categories", Words), ("isOnlineMeeting", C), ("onlineMeetingProvider", C), ("allowNewTimeProposals", C),
     ("responseRequested", C), ("hideAttendees", C), ("transactionId", C), ("id", C), ("@odata.type", C),
-    ("@odata.etag", C),
+    ("@odata.etag", C), ("singleValueExtendedProperties", Switches(FORWARDING)),
+    ("SingleValueExtendedProperties", Switches(FORWARDING)),
 ]);
 #[rustfmt::skip]
 const LOCATION: Shape = Shape(&[
