@@ -211,12 +211,13 @@ class Broken(Exception):
 
 
 def read_answer(stream, method):
-    data = b""
+    pieces = []
     try:
         while more := stream.recv(1 << 16):
-            data += more
+            pieces.append(more)
     except (ConnectionResetError, ssl.SSLError):
         pass
+    data = b"".join(pieces)
     while data.startswith(b"HTTP/1.1 1"):
         data = data.partition(b"\r\n\r\n")[2]
     head, ended, body = data.partition(b"\r\n\r\n")

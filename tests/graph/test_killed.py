@@ -1,4 +1,4 @@
-"""Upload sessions whose gateway is killed: at hundreds of seeded points, over all that a session goes through.
+"""Upload sessions whose gateway is killed: at more than a hundred seeded points, over all that a session goes through.
 
 Before each kill a few dozen sessions are brought each to its own point and halted there: the client sends no further byte, or the provider
 reads, does or answers nothing more. Then the gateway gets SIGKILL, the provider goes on with what it has, and the clients go on as
@@ -295,7 +295,7 @@ def searched(struck, marker, shared_direct, place):
 
 def test_uploads_outlive_kills_at_any_point(struck, shared_direct, place, marker):
     through = struck.way.through_gateway
-    rounds, together = (20, 26) if through else (3, 26)
+    rounds, together = (6, 26) if through else (3, 26)
     dice, clients = random.Random(SEED), []
     for turn in range(rounds):
         begun = [made(struck, place, marker, dice, turn * together + number, KINDS[number % len(KINDS)]) for number in range(together)]
@@ -339,12 +339,9 @@ def test_no_last_byte_leaves_before_the_state_is_written(struck, shared_direct, 
 LONG = 191 * UNIT
 MIDDLE, LAST = [638_000, LONG, 5_000], [638_000, LONG]
 TWICE = [
-    # of the long fragment the first request, then the second
-    (MIDDLE, "after-change", 1),
+    # of the long fragment the first request, then the second; tests/graph/killed.rs has more points
     (MIDDLE, "body", 2),
-    (MIDDLE, "after-change", 2),
     (LAST, "after-change", 1),
-    (LAST, "before-change", 2),
     (LAST, "body-trailer", 2),
 ]
 
