@@ -56,6 +56,9 @@ fn to(address: &str) -> Value {
     json!([{"emailAddress": {"address": address}}])
 }
 
+/// Whether an invitation may be passed on: the one such property that goes up.
+const FORWARDING: &str = "Boolean {00020329-0000-0000-C000-000000000046} Name DoNotForward";
+
 #[test]
 fn a_text_hides_in_no_odd_place() {
     let note = || json!({"note": SECRET});
@@ -98,6 +101,22 @@ fn a_text_hides_in_no_odd_place() {
         (
             "/v1.0/me/messages",
             json!({"singleValueExtendedProperties": [{"id": "String 0x37", "value": SECRET}]}),
+        ),
+        (
+            "/v1.0/me/events",
+            json!({"singleValueExtendedProperties": [{"id": FORWARDING, "value": SECRET}]}),
+        ),
+        (
+            "/v1.0/me/events",
+            json!({"SingleValueExtendedProperties": [{"id": SECRET, "value": true}]}),
+        ),
+        (
+            "/v1.0/me/events",
+            json!({"singleValueExtendedProperties": [{"id": FORWARDING, "value": true, "note": SECRET}]}),
+        ),
+        (
+            "/v1.0/me/events",
+            json!({"singleValueExtendedProperties": {"id": FORWARDING, "value": SECRET}}),
         ),
         (
             "/v1.0/me/messages",

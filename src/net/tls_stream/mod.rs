@@ -496,16 +496,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_flipped_record_ends_in_an_error() {
-        let (server, client) = configs();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let tcp = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
-        let (accepted, _) = listener.accept().await.unwrap();
-        let connector = TlsConnector::from(client);
-        let connecting = connector.connect(name(), tcp);
-        let (ours, theirs) = tokio::join!(ServerStream::accept(server, accepted), connecting);
-        let (mut ours, theirs) = (ours.unwrap(), theirs.unwrap());
+        let (mut ours, theirs) = serving().await;
         let (mut tcp, _session) = theirs.into_inner();
         tcp.write_all(&[23, 3, 3, 0, 32]).await.unwrap();
         tcp.write_all(&[0; 32]).await.unwrap();
