@@ -164,18 +164,18 @@ impl Graph {
         if let Some(media) = written.media() {
             ask = ask.header(CONTENT_TYPE, media);
         }
-        let body = match (&written, readers) {
+        let body = match (written, readers) {
             (Written::Nothing, _) => Cleared::empty(),
-            (_, Readers::Inside) => {
-                let sealed = self.seal_written(call, document, false, &written)?;
-                Cleared::document(sealed, permit)
-            }
             (Written::Mime(bytes, _), Readers::Outside(permit)) => {
-                Cleared::relayed(Plain::whole(bytes.clone()), permit)
+                Cleared::relayed(Plain::whole(bytes), permit)
             }
-            (Written::Json(..), Readers::Outside(permit)) => {
+            (written, Readers::Outside(permit)) => {
                 let clear = self.seal_written(call, document, true, &written)?;
                 Cleared::relayed(Plain::whole(clear), permit)
+            }
+            (written, Readers::Inside) => {
+                let sealed = self.seal_written(call, document, false, &written)?;
+                Cleared::document(sealed, permit)
             }
         };
         let response = self.send(ask, body).await?;
